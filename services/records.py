@@ -1,0 +1,133 @@
+"""What a comparison is and what its runs leave behind: plain values, no behaviour beyond derived facts."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from instances.problem import Description
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    KILLED = "killed"
+    NO_SOLUTION = "no-solution"
+    CRASHED = "crashed"
+    MEMORY = "memory"
+    DECLINED = "declined"
+    UNAVAILABLE = "unavailable"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """A verified solution that improved on all before it: arrival in seconds after the start, and its cost."""
+
+    seconds: float
+    cost: int
+    solution: Any = field(default=None, compare=False, repr=False)
+    """The solution's document; None where only the trace was loaded."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Instances x solvers x seeds under one budget.
+
+    ``solvers`` maps the label shown to people (the spec as it was typed) to the canonical spec. ``memory`` is in
+    bytes per run, ``budget`` in seconds of wall time. ``reference`` is the label of the solver that pairs are
+    compared with; None compares all pairs.
+    """
+
+    name: str
+    solvers: dict[str, str]
+    budget: float
+    num_seeds: int
+    seed: int = 0
+    threads: int = 1
+    memory: int = 4 * 1024**3
+    batch: int = 1
+    reference: str | None = None
+
+    def run_seed(self, instance_digest: str, repetition: int) -> int:
+        """The 31-bit seed of a run: from comparison seed, instance and repetition, the same for every solver."""
+        text = f"{self.seed}/{instance_digest}/{repetition}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+    def run_key(self, instance_digest: str, label: str, repetition: int) -> str:
+        """Hash that identifies a run: a retry or a resumed comparison writes the same key again."""
+        parts = [
+            self.name, instance_digest, label, self.solvers[label], self.budget, self.threads, self.memory, "cpu",
+            self.batch, self.run_seed(instance_digest, repetition), repetition,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one solver on one instance with one seed.
+
+    ``trace`` holds strictly improving verified incumbents (thinned to 200); the last is the run's answer. Seconds
+    are the parent's clock from the moment the warm child was told to go.
+    """
+
+    key: str
+    instance: str
+    """Digest of the instance."""
+    solver: str
+    """Label of the solver within the comparison."""
+    spec: str
+    """Canonical spec."""
+    repetition: int
+    seed: int
+    status: Status
+    reason: str = ""
+    """Why it ended so: the reason of a decline, the signal or error of a crash, the first rejected violation."""
+    trace: tuple[Incumbent, ...] = ()
+    num_reported: int = 0
+    num_rejected: int = 0
+    num_late: int = 0
+    setup_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    involuntary_switches: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: str = ""
+    log: str = ""
+    finished_at: str = ""
+
+    @property
+    def cost(self) -> int | None:
+        """Cost of the last incumbent, None without one."""
+        return self.trace[-1].cost if self.trace else None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else took the core: CPU time below 0.9 of wall time in a run of at least 0.1 s."""
+        return self.wall_seconds >= 0.1 and self.cpu_seconds < 0.9 * self.wall_seconds
+
+
+@dataclass(frozen=True)
+class Results:
+    """A comparison's runs with what is known of their instances, the input of statistics, figures and reports."""
+
+    comparison: Comparison
+    instances: dict[str, Description]
+    """By digest, in the order of the comparison."""
+    runs: tuple[Run, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Instance documents by digest, for drawing; may be empty."""
+    solutions: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Documents of the best solution by run key, for drawing; may be empty."""
+
+    def reference_cost(self, digest: str) -> tuple[int | None, str]:
+        """What gaps of an instance are to: ``best-known``, else ``best of comparison``; and which of the two."""
+        known = self.instances[digest].best_known
+        if known is not None:
+            return known.cost, "best-known"
+        costs = [run.cost for run in self.runs if run.instance == digest and run.cost is not None]
+        return (min(costs) if costs else None), "best of comparison"
