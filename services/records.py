@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -94,6 +95,8 @@ class Run:
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
     involuntary_switches: int = 0
+    disturbed: bool = False
+    """Whether something else took the core of a one-thread run: CPU time below 0.9 of wall time."""
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
     log: str = ""
@@ -103,11 +106,6 @@ class Run:
     def cost(self) -> int | None:
         """Cost of the last incumbent, None without one."""
         return self.trace[-1].cost if self.trace else None
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether something else took the core: CPU time below 0.9 of wall time in a run of at least 0.1 s."""
-        return self.wall_seconds >= 0.1 and self.cpu_seconds < 0.9 * self.wall_seconds
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,9 @@ class Results:
     """By digest, in the order of the comparison."""
     runs: tuple[Run, ...]
     environment: dict[str, str] = field(default_factory=dict)
-    documents: dict[str, Any] = field(default_factory=dict, repr=False)
+    documents: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Instance documents by digest, for drawing; may be empty."""
-    solutions: dict[str, Any] = field(default_factory=dict, repr=False)
+    solutions: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Documents of the best solution by run key, for drawing; may be empty."""
 
     def reference_cost(self, digest: str) -> tuple[int | None, str]:

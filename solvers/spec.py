@@ -33,11 +33,12 @@ def parse(spec: str) -> tuple[str, dict[str, str]]:
 
 def canonical(name: str, parameters: Mapping[str, Any]) -> str:
     """The spec with every parameter spelled out, in the order given."""
-    parts = (f"{field}={_text(value)}" for field, value in parameters.items())
+    parts = (f"{field}={text(value)}" for field, value in parameters.items())
     return f"{name}:{','.join(parts)}" if parameters else name
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A parameter value as it stands in a spec."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     return str(value).replace("%", "%25").replace(",", "%2C")

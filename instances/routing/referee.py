@@ -1,151 +1,184 @@
-"""The referee of routing: every constraint checked, an exact integer cost or the violations."""
+"""The referee of routing: every constraint checked, an exact integer cost or the violations.
+
+All sums are of Python integers: a wrong solution may have any length, and none may wrap around to a good one.
+"""
 
 from itertools import chain
 
 import numpy as np
 
-from instances.routing.instance import MAX_TOTAL, RoutingInstance
-from instances.routing.rounding import IntArray
+from instances.routing.instance import RoutingInstance
 from instances.routing.solution import Routes
 from instances.verdict import Verdict, Violation
 
 
 def verify(instance: RoutingInstance, solution: Routes) -> Verdict:
-    """The exact cost of ``solution`` (total distance), or everything that is wrong with it."""
-    visits = _visit_violations(instance, solution)
-    if any(violation.kind == "unknown-customer" for violation in visits):
-        return Verdict(violations=tuple(visits))
-    routes = [np.array(route, dtype=np.int64) for route in solution.routes]
-    arcs = _arc_lengths(instance, routes)
-    violations = [
-        *visits,
-        *_fleet_violations(instance, routes),
-        *_load_violations(instance, routes),
-        *_distance_violations(instance, arcs),
-        *_schedule_violations(instance, routes, arcs),
-    ]
+    """The exact cost of ``solution`` (total distance), or everything that is wrong with it.
+
+    Kinds of violations are ``unknown-customer`` (the depot, or no location at all, inside a route; nothing
+    further is checked then), ``duplicate-customer``, ``missing-customer``, ``fleet``, ``capacity``,
+    ``route-distance``, ``time-window`` and ``route-duration``. A route without customers stays in the depot:
+    it costs nothing and needs no vehicle. An open route ends with the service of its last customer: the way
+    back counts neither as distance nor as time, and the depot's window bounds its departure only.
+    """
+    violations = _visit_violations(instance, solution)
+    if any(violation.kind == "unknown-customer" for violation in violations):
+        return Verdict(violations=tuple(violations))
+    arcs = _arc_lengths(instance, solution)
+    violations += _fleet_violations(instance, solution)
+    violations += _load_violations(instance, solution)
+    violations += _distance_violations(instance, arcs)
+    violations += _schedule_violations(instance, solution, arcs)
     if violations:
         return Verdict(violations=tuple(violations))
-    return Verdict(cost=sum(int(lengths.sum()) for lengths in arcs))
+    return Verdict(cost=sum(map(sum, arcs)))
 
 
 def _visit_violations(instance: RoutingInstance, solution: Routes) -> list[Violation]:
     """Every customer exactly once, no depot inside a route, no index outside the instance."""
     found = []
-    seen: dict[int, int] = {}
+    missing = dict.fromkeys(instance.customers.tolist())
+    visitor: dict[int, int] = {}
     for number, route in enumerate(solution.routes, start=1):
         for customer in route:
-            if not 0 <= customer < instance.num_locations or customer == instance.depot:
-                what = "the depot" if customer == instance.depot else "not a location of the instance"
-                found.append(
-                    Violation("unknown-customer", f"route {number} visits {customer}, {what}", number, customer)
-                )
-            elif customer in seen:
-                message = f"customer {customer} is visited again in route {number}, after route {seen[customer]}"
+            if customer in missing:
+                del missing[customer]
+                visitor[customer] = number
+            elif customer in visitor:
+                message = f"route {number} visits customer {customer} again, after route {visitor[customer]}"
                 found.append(Violation("duplicate-customer", message, number, customer))
             else:
-                seen[customer] = number
-    for customer in instance.customers.tolist():
-        if customer not in seen:
-            found.append(Violation("missing-customer", f"customer {customer} is not visited", customer=customer))
+                what = "the depot" if customer == instance.depot else "not a location of the instance"
+                message = f"route {number} visits {customer}, {what}"
+                found.append(Violation("unknown-customer", message, number, customer))
+    found += [
+        Violation("missing-customer", f"customer {customer} is not visited", customer=customer)
+        for customer in missing
+    ]
     return found
 
 
-def _arc_lengths(instance: RoutingInstance, routes: list[IntArray]) -> list[IntArray]:
-    """Per route, the lengths of its arcs from depot to depot; the last arc of an open route has length 0."""
-    depot = instance.depot
-    if not routes:
-        return []
-    stops = np.fromiter(chain.from_iterable((depot, *route.tolist(), depot) for route in routes), dtype=np.int64)
-    lengths = instance.lengths(stops[:-1], stops[1:])
+def _arc_lengths(instance: RoutingInstance, solution: Routes) -> list[list[int]]:
+    """Per route, the lengths of its arcs from depot to depot, or to the last customer of an open route."""
+    depot = (instance.depot,)
+    stops = np.fromiter(chain(depot, *(route + depot for route in solution.routes)), dtype=np.int64)
+    lengths = instance.lengths(stops[:-1], stops[1:]).tolist()
     arcs, start = [], 0
-    for route in routes:
-        arc = lengths[start : start + len(route) + 1].copy()
-        if instance.open_routes:
-            arc[-1] = 0
-        arcs.append(arc)
-        start += len(route) + 2
+    for route in solution.routes:
+        end = start + len(route)
+        arcs.append(lengths[start:end] if instance.open_routes else lengths[start : end + 1])
+        start = end + 1
     return arcs
 
 
-def _fleet_violations(instance: RoutingInstance, routes: list[IntArray]) -> list[Violation]:
-    used = sum(1 for route in routes if len(route))
+def _fleet_violations(instance: RoutingInstance, solution: Routes) -> list[Violation]:
+    used = sum(1 for route in solution.routes if route)
     if instance.num_vehicles is None or used <= instance.num_vehicles:
         return []
     message = f"{used} routes for a fleet of {instance.num_vehicles} vehicles"
     return [Violation("fleet", message, amount=used - instance.num_vehicles)]
 
 
-def _load_violations(instance: RoutingInstance, routes: list[IntArray]) -> list[Violation]:
+def _load_violations(instance: RoutingInstance, solution: Routes) -> list[Violation]:
     if instance.capacity is None or instance.demand is None:
         return []
     found = []
-    for number, route in enumerate(routes, start=1):
-        load = int(instance.demand[route].sum())
-        if load > instance.capacity:
-            excess = load - instance.capacity
+    demand = instance.demand.tolist()
+    for number, route in enumerate(solution.routes, start=1):
+        load = sum([demand[customer] for customer in route])
+        excess = load - instance.capacity
+        if excess > 0:
             message = f"route {number} carries {load}, {excess} above the capacity {instance.capacity}"
             found.append(Violation("capacity", message, number, amount=excess))
     return found
 
 
-def _distance_violations(instance: RoutingInstance, arcs: list[IntArray]) -> list[Violation]:
-    if instance.max_route_distance is None:
+def _distance_violations(instance: RoutingInstance, arcs: list[list[int]]) -> list[Violation]:
+    limit = instance.max_route_distance
+    if limit is None:
         return []
-    found = []
-    for number, lengths in enumerate(arcs, start=1):
-        excess = int(lengths.sum()) - instance.max_route_distance
-        if excess > 0:
-            message = f"route {number} is {excess} longer than the limit {instance.max_route_distance}"
-            found.append(Violation("route-distance", message, number, amount=excess))
-    return found
+    sums = map(sum, arcs)
+    return [
+        _above_limit(instance, "distance", number, distance, limit)
+        for number, distance in enumerate(sums, start=1)
+        if distance > limit
+    ]
 
 
 def _schedule_violations(
-    instance: RoutingInstance, routes: list[IntArray], arcs: list[IntArray]
+    instance: RoutingInstance, solution: Routes, arcs: list[list[int]]
 ) -> list[Violation]:
-    if instance.time_windows is None and instance.max_route_duration is None:
+    """Time windows and route durations, of routes that have customers."""
+    limit = instance.max_route_duration
+    if instance.time_windows is None and limit is None:
         return []
     found = []
-    for number, (route, lengths) in enumerate(zip(routes, arcs, strict=True), start=1):
-        if len(route):
-            found += _route_schedule_violations(instance, number, route, lengths)
+    windows = None if instance.time_windows is None else instance.time_windows.tolist()
+    services = None if instance.service_times is None else instance.service_times.tolist()
+    for number, (route, lengths) in enumerate(zip(solution.routes, arcs, strict=True), start=1):
+        if not route:
+            continue
+        stops = route if instance.open_routes else (*route, instance.depot)
+        service = [0] * len(stops) if services is None else [services[stop] for stop in stops]
+        if windows is None:
+            duration = sum(lengths) + sum(service)
+        else:
+            late, duration = _follow(
+                windows[instance.depot], [windows[stop] for stop in stops], lengths, service
+            )
+            found += [_late(instance, number, stops[place], arrival) for place, arrival in late]
+        if limit is not None and duration > limit:
+            found.append(_above_limit(instance, "duration", number, duration, limit))
     return found
 
 
-def _route_schedule_violations(
-    instance: RoutingInstance, number: int, route: IntArray, lengths: IntArray
-) -> list[Violation]:
-    """Time windows and the shortest duration of one route, by extending it stop by stop.
+def _follow(
+    depot_window: list[int], windows: list[list[int]], lengths: list[int], services: list[int]
+) -> tuple[list[tuple[int, int]], int]:
+    """The late stops of a route that departs as early as it may, and its shortest duration.
 
-    Departures from ``earliest`` to ``latest`` complete the stops so far in the shortest time, ``duration``. After a
-    late stop the clock goes back to its window's end (``warp``), so that each lateness is reported once.
+    Late stops are pairs (place in the route, arrival). No later departure arrives anywhere earlier, so they
+    are late in every schedule. A later departure can save waiting: ``slack`` is the longest delay of the
+    departure that makes no stop late, and no late stop later.
 
     References
     ----------
-    T. Vidal et al., A hybrid genetic algorithm with adaptive diversity management for a large class of vehicle
-    routing problems with time-windows, 2013, section 4.3.
+    M. W. P. Savelsbergh, The vehicle routing problem with time windows: minimizing route duration, ORSA
+    Journal on Computing 4(2), 1992.
     """
-    stops = route.tolist() if instance.open_routes else [*route.tolist(), instance.depot]
-    services = np.zeros(instance.num_locations, np.int64) if instance.service_times is None else instance.service_times
-    windows = instance.time_windows
-    earliest, latest = (0, MAX_TOTAL) if windows is None else windows[instance.depot].tolist()
-    duration = warp = 0
-    found = []
-    for stop, length in zip(stops, lengths.tolist(), strict=False):
-        opening, closing = (0, MAX_TOTAL) if windows is None else windows[stop].tolist()
-        elapsed = duration - warp + length
-        late = max(0, earliest + elapsed - closing)
-        if late:
-            message = f"route {number} reaches {stop} at {closing + late}, {late} after its window closes at {closing}"
-            found.append(Violation("time-window", message, number, stop, late))
-        waiting = max(0, opening - latest - elapsed)
-        duration += length + waiting + int(services[stop])
-        warp += late
-        earliest = max(opening - elapsed, earliest) - waiting
-        latest = min(closing - elapsed, latest) + late
-    if instance.max_route_duration is not None and duration > instance.max_route_duration:
-        excess = duration - instance.max_route_duration
-        message = f"route {number} takes {duration}, {excess} above the limit {instance.max_route_duration}"
-        found.append(Violation("route-duration", message, number, amount=excess))
-    return found
+    departure, last_departure = depot_window
+    clock, waited, slack = departure, 0, last_departure - departure
+    late = []
+    for place, ((opening, closing), length, service) in enumerate(
+        zip(windows, lengths, services, strict=True)
+    ):
+        arrival = clock + length
+        if arrival > closing:
+            late.append((place, arrival))
+        start = max(arrival, opening)
+        waited += start - arrival
+        slack = min(slack, waited + max(closing - start, 0))
+        clock = start + service
+    return late, clock - departure - min(slack, waited)
+
+
+def _late(instance: RoutingInstance, number: int, stop: int, arrival: int) -> Violation:
+    assert instance.time_windows is not None
+    closing = int(instance.time_windows[stop, 1])
+    reached, late, closed = (_decimal(instance, value) for value in (arrival, arrival - closing, closing))
+    message = f"route {number} reaches {stop} at {reached}, {late} after its window closes at {closed}"
+    return Violation("time-window", message, number, stop, arrival - closing)
+
+
+def _above_limit(instance: RoutingInstance, what: str, number: int, value: int, limit: int) -> Violation:
+    reached, excess, allowed = (_decimal(instance, value) for value in (value, value - limit, limit))
+    message = f"the {what} of route {number} is {reached}, {excess} above the limit {allowed}"
+    return Violation(f"route-{what}", message, number, amount=value - limit)
+
+
+def _decimal(instance: RoutingInstance, value: int) -> str:
+    """A non-negative distance or time as people write it: 8273 with one decimal is 827.3."""
+    if not instance.decimals:
+        return str(value)
+    whole, part = divmod(value, 10**instance.decimals)
+    return f"{whole}.{part:0{instance.decimals}d}"

@@ -1,12 +1,13 @@
 """Distance rules: how two points become one exact integer distance.
 
 Coordinates are integers in units of ``10**-coordinate_decimals``; distances are integers in units of
-``10**-rule.decimals``. No float square root decides a distance: square roots are integer square roots. TSPLIB's GEO
-alone follows its own floating-point definition.
+``10**-rule.decimals``, equal to those that exact arithmetic gives. TSPLIB's GEO alone follows its own
+floating-point definition.
 
 References
 ----------
-G. Reinelt, TSPLIB 95, 1995 (NINT, CEIL_2D, ATT, GEO). DIMACS VRP challenge 2021 (truncation to 0.1 for VRPTW).
+G. Reinelt, TSPLIB 95, 1995 (NINT, CEIL_2D, ATT, GEO). DIMACS VRP challenge 2021 (truncation to 0.1 for
+VRPTW).
 """
 
 import math
@@ -39,7 +40,7 @@ class Rounding(StrEnum):
 
 def integer_sqrt(values: IntArray) -> IntArray:
     """Floor of the square root of non-negative int64 values below 2**62, exact."""
-    root = np.sqrt(values.astype(np.float64)).astype(np.int64)
+    root: IntArray = np.sqrt(values.astype(np.float64)).astype(np.int64)
     root -= root * root > values
     root += (root + 1) * (root + 1) <= values
     return root
@@ -53,61 +54,83 @@ def planar_distances(dx: IntArray, dy: IntArray, coordinate_decimals: int, rule:
     - nearest: floor(s/u + 1/2), unrounded: floor(10^6 s/u + 1/2),
     - truncated: floor(10 s/u), ceiling: ceil(s/u), att: ceil(sqrt((dx^2 + dy^2) / (10 u^2))).
     """
-    unit = 10**coordinate_decimals
-    factor = {Rounding.NEAREST: 2, Rounding.UNROUNDED: 2 * 10**UNROUNDED_DECIMALS, Rounding.TRUNCATED: 10}.get(rule, 1)
-    reach = int(max(np.abs(dx).max(initial=0), np.abs(dy).max(initial=0)))
-    if 2 * reach * reach * factor * factor >= 2**62:
-        exact = np.frompyfunc(lambda x, y: _planar_distance(int(x), int(y), unit, rule), 2, 1)
+    if rule in (Rounding.GEO, Rounding.EXPLICIT):
+        raise ValueError(f"{rule} is not a rule for planar coordinates")
+    shift = rule.decimals - coordinate_decimals
+    factor, divisor = 10 ** max(shift, 0), 10 ** max(-shift, 0)
+    reach = max(int(limit) for d in (dx, dy) for limit in (d.max(initial=0), -d.min(initial=0)))
+    largest = 2 * reach * reach * (2 * factor) ** 2
+    if largest < 2**52 and divisor == 1:
+        return _small_distances(dx, dy, factor, rule)
+    if largest >= 2**62:
+        exact = np.frompyfunc(lambda x, y: _planar_distance(int(x), int(y), factor, divisor, rule), 2, 1)
         return np.asarray(exact(dx, dy), dtype=np.int64)
     squared = dx * dx + dy * dy
     match rule:
-        case Rounding.NEAREST | Rounding.UNROUNDED:
-            return (integer_sqrt(squared * (factor * factor)) // unit + 1) // 2
         case Rounding.TRUNCATED:
-            return integer_sqrt(squared * 100) // unit
-        case Rounding.CEILING:
-            return _ceiling_root(squared, unit * unit)
-        case Rounding.ATT:
-            return _ceiling_root(squared, 10 * unit * unit)
+            return integer_sqrt(squared * factor**2) // divisor
+        case Rounding.CEILING | Rounding.ATT:
+            quotient = -(-squared // _ceiling_divisor(divisor, rule))
+            root = integer_sqrt(quotient)
+            return root + (root * root < quotient)
         case _:
-            raise ValueError(f"{rule} is not a rule for planar coordinates")
+            return (integer_sqrt(squared * (2 * factor) ** 2) // divisor + 1) // 2
 
 
-def _ceiling_root(squared: IntArray, divisor: int) -> IntArray:
-    """Smallest integer m with m^2 * divisor >= squared."""
-    quotient = -(-squared // divisor)
-    root = integer_sqrt(quotient)
-    return root + (root * root < quotient)
+def _small_distances(dx: IntArray, dy: IntArray, factor: int, rule: Rounding) -> IntArray:
+    """The same for small numbers and no divisor, in float64, still exact and several times faster.
+
+    Let v = factor^2 (dx^2 + dy^2) < 2^50, an exact float, and h <= 2^25 an integer or half-integer other than
+    sqrt(v). As 4 v and 4 h^2 are different integers, |sqrt(v) - h| = |4 v - 4 h^2| / (4 (sqrt(v) + h)) >=
+    2^-28. IEEE 754 rounds the root correctly, with an error of at most 2^-29 below 2^25. So the float lies on
+    the same side of every such h as sqrt(v), and equals h only if sqrt(v) does: rounding it decides as the
+    exact root would.
+    """
+    squared = dx.astype(np.float64)
+    squared *= squared
+    other = dy.astype(np.float64)
+    other *= other
+    squared += other
+    squared *= factor**2
+    if rule is Rounding.ATT:  # m^2 >= squared / 10 if and only if m^2 >= its ceiling
+        np.ceil(np.divide(squared, 10, out=squared), out=squared)
+    root = np.sqrt(squared, out=squared)
+    match rule:
+        case Rounding.TRUNCATED:
+            np.floor(root, out=root)
+        case Rounding.CEILING | Rounding.ATT:
+            np.ceil(root, out=root)
+        case _:
+            np.rint(root, out=root)
+    return root.astype(np.int64)
 
 
-def _planar_distance(dx: int, dy: int, unit: int, rule: Rounding) -> int:
+def _ceiling_divisor(divisor: int, rule: Rounding) -> int:
+    """By what dx^2 + dy^2 is divided under the two rules that round up before the root."""
+    return divisor**2 * (10 if rule is Rounding.ATT else 1)
+
+
+def _planar_distance(dx: int, dy: int, factor: int, divisor: int, rule: Rounding) -> int:
     """The scalar form, in Python's unbounded integers, for coordinates too large for int64 squares."""
     squared = dx * dx + dy * dy
     match rule:
-        case Rounding.NEAREST:
-            return (math.isqrt(4 * squared) // unit + 1) // 2
-        case Rounding.UNROUNDED:
-            return (math.isqrt(4 * squared * 10 ** (2 * UNROUNDED_DECIMALS)) // unit + 1) // 2
         case Rounding.TRUNCATED:
-            return math.isqrt(100 * squared) // unit
+            return math.isqrt(squared * factor**2) // divisor
         case Rounding.CEILING | Rounding.ATT:
-            divisor = unit * unit * (10 if rule is Rounding.ATT else 1)
-            quotient = -(-squared // divisor)
+            quotient = -(-squared // _ceiling_divisor(divisor, rule))
             root = math.isqrt(quotient)
             return root + (root * root < quotient)
         case _:
-            raise ValueError(f"{rule} is not a rule for planar coordinates")
+            return (math.isqrt(squared * (2 * factor) ** 2) // divisor + 1) // 2
 
 
-def geographical_distances(
-    origins: IntArray, destinations: IntArray, coordinate_decimals: int
-) -> IntArray:
-    """TSPLIB GEO distances in kilometres between (latitude, longitude) rows in DDD.MM form, shape (..., 2)."""
+def geographical_distances(origins: IntArray, destinations: IntArray, coordinate_decimals: int) -> IntArray:
+    """TSPLIB GEO distances in kilometres of (latitude, longitude) rows in DDD.MM form, shape (..., 2)."""
     lat_i, lon_i = np.moveaxis(_radians(origins, coordinate_decimals), -1, 0)
     lat_j, lon_j = np.moveaxis(_radians(destinations, coordinate_decimals), -1, 0)
     q1, q2, q3 = np.cos(lon_i - lon_j), np.cos(lat_i - lat_j), np.cos(lat_i + lat_j)
     angle = np.arccos(np.clip(0.5 * ((1.0 + q1) * q2 - (1.0 - q1) * q3), -1.0, 1.0))
-    distances = (6378.388 * angle + 1.0).astype(np.int64)
+    distances: IntArray = (6378.388 * angle + 1.0).astype(np.int64)
     distances[(origins == destinations).all(axis=-1)] = 0
     return distances
 
@@ -115,4 +138,5 @@ def geographical_distances(
 def _radians(coordinates: IntArray, decimals: int) -> npt.NDArray[np.float64]:
     value = coordinates / 10**decimals
     degrees = np.trunc(value)
-    return 3.141592 * (degrees + 5.0 * (value - degrees) / 3.0) / 180.0
+    radians: npt.NDArray[np.float64] = 3.141592 * (degrees + 5.0 * (value - degrees) / 3.0) / 180.0
+    return radians

@@ -1,0 +1,135 @@
+"""The batch evaluation: plan a comparison, run what is missing, keep the results."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from instances.errors import InvalidInput
+from instances.files import read_paths
+from instances.problem import Instance, Problem
+from instances.problems import problem_of
+from services import definition as definitions
+from services.definition import Definition
+from services.records import Comparison, Results, Run, Status
+from services.runner.machine import core_slots, describe_machine
+from services.runner.pool import resolve, run_all
+from services.runner.slot import Task
+from services.store.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison ready to run: every file read, every solver resolved."""
+
+    definition: Definition
+    comparison: Comparison
+    instances: dict[str, tuple[Problem, Instance]]
+    """By digest, in order."""
+    cores: list[frozenset[int]]
+    notes: tuple[str, ...]
+
+    @property
+    def num_runs(self) -> int:
+        """Runs of the whole comparison."""
+        return len(self.instances) * len(self.comparison.solvers) * self.comparison.num_seeds
+
+
+def plan(definition: Definition, jobs: int | None = None) -> Plan:
+    """Read all files and resolve all solvers; nothing has run and nothing is written when this raises.
+
+    Raises
+    ------
+    InvalidInput
+        If a file, a solver spec or a term is wrong; bad files are all listed.
+    Unavailable
+        If a solver cannot be imported here.
+    """
+    cores = core_slots(jobs, definition.threads)
+    notes: list[str] = []
+    instances: dict[str, tuple[Problem, Instance]] = {}
+    for entry in read_paths(definition.paths, definition.rounding):
+        notes += [f"{entry.path}: {note}" for note in entry.notes]
+        if entry.instance.digest in instances:
+            notes.append(f"{entry.path}: the same instance as {instances[entry.instance.digest][1].name}, kept once")
+        else:
+            instances[entry.instance.digest] = problem_of(entry.instance), entry.instance
+    comparison = Comparison(
+        name=definition.name,
+        solvers=resolve(definition.solvers, cores[0], definition.threads, definition.memory),
+        budget=definition.budget,
+        num_seeds=definition.seeds,
+        seed=definition.seed,
+        threads=definition.threads,
+        memory=definition.memory,
+        batch=definition.batch,
+        reference=definition.reference,
+    )
+    return Plan(definition, comparison, instances, cores, tuple(notes))
+
+
+def open_results(plan: Plan, folder: Path, command: str) -> Store:
+    """The folder's store, holding this comparison: as begun earlier, or new.
+
+    Raises
+    ------
+    InvalidInput
+        If the folder holds another comparison.
+    """
+    store = Store.in_folder(folder, create=True)
+    stored = [comparison for comparison in store.comparisons() if comparison.name == plan.comparison.name]
+    if stored:
+        same = stored[0] == plan.comparison and store.instance_digests(plan.comparison.name) == list(plan.instances)
+        if not same:
+            raise InvalidInput(
+                "holds a comparison of other instances, solvers or terms; choose another --out", str(folder)
+            )
+        return store
+    environment = {**describe_machine(), "command": command}
+    described = ((problem.describe(instance), problem.dump(instance)) for problem, instance in plan.instances.values())
+    store.add_comparison(plan.comparison, described, environment)
+    definitions.write(plan.definition, folder / definitions.FILE_NAME)
+    return store
+
+
+def execute(plan: Plan, store: Store, on_run: Callable[[Run], None]) -> Results:
+    """Make the runs that the store lacks, each stored as it ends, and return all results."""
+    present = store.run_keys(plan.comparison.name)
+    missing = (task for task in tasks(plan) if task.key not in present)
+    for run in run_all(missing, plan.cores, plan.comparison.threads, plan.comparison.memory):
+        store.save_run(plan.comparison.name, run)
+        on_run(run)
+    return store.results(plan.comparison.name)
+
+
+def tasks(plan: Plan) -> Iterator[Task]:
+    """All runs, solvers innermost and in rotating order, so that a drift of the machine falls on all alike."""
+    comparison = plan.comparison
+    labels = list(comparison.solvers)
+    for repetition in range(comparison.num_seeds):
+        for position, (digest, (problem, instance)) in enumerate(plan.instances.items()):
+            turn = (position + repetition) % len(labels)
+            for label in labels[turn:] + labels[:turn]:
+                yield Task(
+                    key=comparison.run_key(digest, label, repetition),
+                    problem=problem,
+                    instance=instance,
+                    digest=digest,
+                    label=label,
+                    spec=comparison.solvers[label],
+                    repetition=repetition,
+                    seed=comparison.run_seed(digest, repetition),
+                    budget=comparison.budget,
+                )
+
+
+def complete(results: Results) -> bool:
+    """Whether every run ended well and every instance has a verified answer.
+
+    Well means: finished, declined, or killed at its limit with an answer.
+    """
+    answered = {run.instance for run in results.runs if run.trace}
+    well = all(
+        run.status in (Status.FINISHED, Status.DECLINED) or (run.status is Status.KILLED and run.trace)
+        for run in results.runs
+    )
+    return well and answered == set(results.instances)

@@ -1,0 +1,149 @@
+"""``versus compare``: the batch evaluation."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.options import Json, RoundingOption, Threads
+
+if TYPE_CHECKING:
+    from services.batch import Plan
+    from services.definition import Definition
+    from services.records import Results
+    from services.store.store import Store
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(compare)
+
+
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Instance files and folders; or one .toml file that defines a comparison.")
+    ],
+    solver: Annotated[
+        list[str] | None, typer.Option(help="Solver spec; give the option once for each.", show_default=False)
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Wall time of a run, e.g. 500ms, 2s, 5m.", show_default="2s")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Repetitions of each run, each with its own seed.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results; for a .toml file, by default its own.", show_default=False),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Runs at a time; by default one physical core stays free.", show_default=False)
+    ] = None,
+    threads: Threads = 1,
+    memory: Annotated[str, typer.Option(help="Memory limit of a run, e.g. 512M or 4G.")] = "4G",
+    batch: Annotated[int, typer.Option(help="Instances a solver gets at once.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the comparison; runs derive theirs from it.")] = 0,
+    reference: Annotated[
+        str | None, typer.Option(help="Compare every solver with this one only, not all pairs.", show_default=False)
+    ] = None,
+    rounding: RoundingOption = None,
+    as_json: Json = False,
+) -> None:
+    """Compare solvers on instances under equal conditions: a table here, a report in the folder.
+
+    What was interrupted goes on where it stopped. Exit code 0 when every run ended finished, declined, or killed at
+    its limit with an answer, and every instance has a verified answer; 1 otherwise.
+    """
+    from instances.errors import InvalidInput
+    from services import definition as definitions
+    from services.definition import Definition
+    from services.quantities import parse_bytes, parse_seconds
+
+    if len(paths) == 1 and paths[0].suffix == ".toml":
+        if solver or budget:
+            raise InvalidInput("the file defines the comparison; only --out, --jobs and --json go with it", str(paths[0]))
+        definition = definitions.read(paths[0])
+        out = out or paths[0].parent
+    else:
+        if out is None:
+            raise InvalidInput("is needed: the folder for the results", "--out")
+        definition = Definition(
+            paths=tuple(paths),
+            solvers=tuple(solver or ()),
+            budget=parse_seconds(budget or "2s"),
+            seeds=seeds,
+            seed=seed,
+            threads=threads,
+            memory=parse_bytes(memory),
+            batch=batch,
+            reference=reference,
+            rounding=rounding,
+            name=out.resolve().name,
+        )
+    raise typer.Exit(_compare(definition, out, jobs, as_json))
+
+
+def _compare(definition: "Definition", out: Path, jobs: int | None, as_json: bool) -> int:
+    from services.batch import complete, open_results, plan
+    from services.cli.terminal import fail, notice
+    from services.runner.process import Unavailable
+
+    try:
+        planned = plan(definition, jobs)
+    except Unavailable as error:
+        fail(str(error))
+    for note in planned.notes:
+        notice(note)
+    store = open_results(planned, out, shlex.join(["versus", *sys.argv[1:]]))
+    try:
+        results = _execute(planned, store)
+        report = out / "report.html"
+        _show(results, report, as_json)
+    finally:
+        store.close()
+    return 0 if complete(results) else 1
+
+
+def _execute(planned: "Plan", store: "Store") -> "Results":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from services.batch import execute
+    from services.cli.terminal import stderr
+    from services.records import Run
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(), TextColumn("left"),
+    )  # fmt: skip
+    done = len(store.run_keys(planned.comparison.name))
+    with Progress(*columns, console=stderr, speed_estimate_period=600) as progress:
+        bar = progress.add_task("runs", total=planned.num_runs, completed=done)
+
+        def on_run(run: Run) -> None:
+            progress.update(bar, advance=1)
+
+        return execute(planned, store, on_run)
+
+
+def _show(results: "Results", report: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from services.cli.terminal import notice, stdout
+    from services.report import render_report
+    from services.statistics import conclusion, pairs, rank
+    from services.tables import conclusion_text, pairs_table, ranking_table
+
+    render_report(results, report)
+    if as_json:
+        document = {
+            "conclusion": conclusion(results),
+            "ranking": [asdict(row) for row in rank(results)],
+            "pairs": [asdict(pair) for pair in pairs(results)],
+            "report": str(report),
+        }
+        typer.echo(json.dumps(document, indent=2))
+        return
+    stdout.print(ranking_table(results))
+    stdout.print(pairs_table(results))
+    stdout.print(conclusion_text(results))
+    notice(f"report: {report}")

@@ -1,0 +1,31 @@
+"""The ``versus`` command: its subcommands and how errors leave it."""
+
+import sys
+
+import typer
+
+from instances.errors import InvalidInput
+from services.cli import compare, fetch, generate, inspect, results, solve, solvers
+
+app = typer.Typer(
+    name="versus",
+    help="Honest comparison of neural and heuristic solvers: on these instances, with this much time, which is better?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (generate, inspect, solvers, solve, compare, results, fetch):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command; 2 for bad input, 130 when interrupted."""
+    try:
+        app()
+    except InvalidInput as error:
+        print(f"versus: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("versus: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

@@ -1,0 +1,89 @@
+"""``versus solve``: one run, live."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.options import Budget, Json, Memory, RoundingOption, Threads
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(solve)
+
+
+def solve(
+    file: Annotated[Path, typer.Argument(help="Instance file.")],
+    solver: Annotated[str, typer.Option(help="Solver spec: NAME or NAME:field=value,field=value.")],
+    budget: Budget = "2s",
+    seed: Annotated[int, typer.Option(help="Seed of the solver, 0 to 2^31 - 1.")] = 1,
+    threads: Threads = 1,
+    memory: Memory = "4G",
+    rounding: RoundingOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the solution here: .sol, .tour or .json.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run one solver on one instance, showing the current incumbent and its gap.
+
+    Exit code 1 if it declines or finds no solution.
+    """
+    from instances.errors import InvalidInput
+    from instances.files import read_path
+    from instances.problems import problem_of
+    from services.cli.terminal import cost_text, fail, notice, stdout
+    from services.metrics import percent_gap
+    from services.quantities import parse_bytes, parse_seconds
+    from services.records import Incumbent
+    from services.runner.machine import core_slots
+    from services.runner.slot import Slot, Task
+
+    if not 0 <= seed < 2**31:
+        raise InvalidInput(f"is {seed}; accepted are 0 to 2^31 - 1", "--seed")
+    entries = read_path(file, rounding)
+    if len(entries) != 1:
+        fail(f"{file}: holds {len(entries)} instances; solve takes one, compare takes many")
+    entry = entries[0]
+    for note in entry.notes:
+        notice(f"{entry.path}: {note}")
+    problem = problem_of(entry.instance)
+    description = problem.describe(entry.instance)
+    known = description.best_known
+    task = Task("", problem, entry.instance, description.digest, solver, solver, 0, seed, parse_seconds(budget))
+    if out is not None:
+        problem.check_solution_path(out)
+
+    def line(incumbent: Incumbent) -> str:
+        text = f"{incumbent.seconds:9.3f} s  cost {cost_text(incumbent.cost, description.decimals)}"
+        if known is not None:
+            text += f"  gap {percent_gap(incumbent.cost, known.cost):.2f} %"
+        return text
+
+    with Slot(core_slots(1, threads)[0], threads, parse_bytes(memory)) as slot:
+        run = slot.run(task, on_incumbent=lambda incumbent: notice(line(incumbent)))
+    best = run.trace[-1] if run.trace else None
+    if best is not None and out is not None:
+        problem.write_solution(entry.instance, problem.load_solution(best.solution), best.cost, out)
+    if as_json:
+        document = {
+            "instance": description.name,
+            "solver": run.spec,
+            "seed": seed,
+            "status": run.status,
+            "reason": run.reason,
+            "cost": cost_text(best.cost, description.decimals) if best else None,
+            "gap": percent_gap(best.cost, known.cost) if best and known else None,
+            "seconds_to_best": best.seconds if best else None,
+            "setup_seconds": run.setup_seconds,
+            "solution": best.solution if best else None,
+        }
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        reason = f" ({run.reason})" if run.reason else ""
+        answer = line(best).strip() if best else "no solution"
+        stdout.print(f"{run.status}{reason}: {answer}", markup=False, highlight=False)
+    if run.status == "unavailable":
+        raise typer.Exit(2)
+    raise typer.Exit(0 if best else 1)

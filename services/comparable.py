@@ -1,0 +1,59 @@
+"""Which runs may be averaged together."""
+
+from instances.errors import InvalidInput
+from services.records import Results
+
+
+def check_comparable(*results: Results) -> None:
+    """Refuse to average runs that were not made under the same rules.
+
+    Raises
+    ------
+    InvalidInput
+        If comparisons differ in budget, threads, memory or batch; if an instance has two best-known costs or
+        comes under two rounding rules; if one label means two specs; if the reference is no solver of its
+        comparison; or if a run is there twice, or is of an instance or a solver that its comparison does not
+        have.
+    """
+    seen: dict[tuple[str, str], object] = {}
+
+    def same(what: str, of: str, value: object, where: str) -> None:
+        other = seen.setdefault((what, of), value)
+        if other != value:
+            message = (
+                f"{what} is {value}, elsewhere {other}; runs that differ in it are not averaged together"
+            )
+            raise InvalidInput(message, where)
+
+    for result in results:
+        comparison = result.comparison
+        where = f"comparison {comparison.name!r}"
+        for name in ("budget", "threads", "memory", "batch"):
+            same(name, "", getattr(comparison, name), where)
+        for label, spec in comparison.solvers.items():
+            same("spec", label, spec, f"{where}, solver {label!r}")
+        for digest, instance in result.instances.items():
+            place = f"{where}, instance {instance.name!r}"
+            same("rounding", instance.name, instance.properties.get("rounding"), place)
+            known = instance.best_known
+            same("best-known cost", digest, known and f"{known.cost} ({known.source}, {known.date})", place)
+        _check_runs(result, where)
+
+
+def _check_runs(results: Results, where: str) -> None:
+    solvers = results.comparison.solvers
+    if results.comparison.reference not in (None, *solvers):
+        accepted = ", ".join(solvers)
+        raise InvalidInput(
+            f"reference {results.comparison.reference!r} is not among the solvers: {accepted}", where
+        )
+    seen = set()
+    for run in results.runs:
+        cell = (run.solver, run.instance, run.repetition)
+        if run.solver not in solvers or run.instance not in results.instances:
+            raise InvalidInput(
+                f"run {cell} is of a solver or an instance that the comparison does not have", where
+            )
+        if cell in seen:
+            raise InvalidInput(f"run {cell} is there twice; one run a solver, instance and repetition", where)
+        seen.add(cell)

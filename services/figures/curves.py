@@ -1,0 +1,99 @@
+"""Curves over the whole comparison: gap over time and the performance profile."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+
+from services.figures.theme import faint, interval_text, log_ticks, new_figure, solver_styles
+from services.metrics import GAP_CAP
+from services.summary import GapCurve, Profile
+
+GAP_FLOOR = 0.01
+"""Smallest percent gap on the log axis; what is at or below it is drawn on it."""
+
+
+def gap_over_time_figure(curves: Sequence[GapCurve], solvers: Iterable[str]) -> go.Figure:
+    """Mean percent gap at each second, a line per solver in a band of its 95 % interval, on log axes.
+
+    Parameters
+    ----------
+    curves
+        Curves as ``gap_over_time`` returns them; what is at or below 0.01 % is drawn at 0.01 %.
+    solvers
+        Labels in the order of the comparison; it fixes the colours.
+    """
+    figure = new_figure(height=420)
+    styles = solver_styles(solvers)
+    for curve in curves:
+        style = styles[curve.solver]
+        # Where there is no interval (nan) the band closes on the line.
+        low = [_drawn(point.low, point.value) for point in curve.gap]
+        high = [_drawn(point.high, point.value) for point in curve.gap]
+        figure.add_trace(
+            go.Scatter(
+                x=[*curve.seconds, *reversed(curve.seconds)],
+                y=[*high, *reversed(low)],
+                fill="toself",
+                fillcolor=faint(style.colour, 0.16),
+                line={"width": 0},
+                hoverinfo="skip",
+                legendgroup=style.name,
+                showlegend=False,
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=curve.seconds,
+                y=[_drawn(point.value) for point in curve.gap],
+                text=[interval_text(point) for point in curve.gap],
+                name=style.name,
+                legendgroup=style.name,
+                mode="lines",
+                line={"color": style.colour, "dash": style.dash, "width": 2.2},
+                hovertemplate=f"{style.name}<br>after %{{x:.3g}} s: gap %{{text}} %<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title_text="time after the start (seconds, log scale)", **log_ticks())
+    figure.update_yaxes(title_text="mean gap (percent, log scale)", **log_ticks())
+    return figure
+
+
+def performance_profile_figure(profiles: Sequence[Profile], solvers: Iterable[str]) -> go.Figure:
+    """Share of instances on which a solver's cost is within a percentage of the best solver's.
+
+    Parameters
+    ----------
+    profiles
+        Profiles as ``performance_profile`` returns them.
+    solvers
+        Labels in the order of the comparison; it fixes the colours.
+
+    References
+    ----------
+    Dolan, E. D. and More, J. J. (2002). Benchmarking optimization software with performance profiles.
+    Mathematical Programming 91, 201-213.
+    """
+    figure = new_figure(height=400)
+    styles = solver_styles(solvers)
+    furthest = max((ratio for profile in profiles for ratio in profile.ratios), default=1.0)
+    for profile in profiles:
+        style = styles[profile.solver]
+        ratios, fractions = (*profile.ratios, furthest), (*profile.fractions, *profile.fractions[-1:])
+        figure.add_trace(
+            go.Scatter(
+                x=[100 * (ratio - 1) for ratio in ratios],
+                y=[100 * fraction for fraction in fractions],
+                name=style.name,
+                mode="lines",
+                line={"color": style.colour, "dash": style.dash, "width": 2.2, "shape": "hv"},
+                hovertemplate=f"{style.name}<br>%{{y:.0f}} % within %{{x:.2f}} %<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title_text="above the best solver's cost by at most (percent)", rangemode="tozero")
+    figure.update_yaxes(title_text="instances (percent)", range=[0, 103])
+    return figure
+
+
+def _drawn(gap: float, otherwise: float = GAP_CAP) -> float:
+    return max(GAP_FLOOR, otherwise if math.isnan(gap) else gap)

@@ -1,0 +1,144 @@
+"""Where a solver is good: gaps by instance size and by family or feature."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from instances.problem import Description
+from services.figures.theme import faint, log_ticks, message_figure, new_figure, solver_styles, text
+
+Gaps = Mapping[str, Mapping[str, float]]
+"""Percent gap by solver label and instance digest; an instance that a solver did not answer is left out."""
+MAX_DOTS = 1_500
+MAX_SIZE_CLASSES = 8
+MAX_GROUPS = 12
+OTHERS = "others"
+
+
+def family(description: Description) -> str:
+    """The family an instance belongs to: its ``family`` property, else the letters its name begins with."""
+    named = description.properties.get("family")
+    if named:
+        return str(named)
+    letters = re.match(r"[A-Za-z]+", description.name)
+    return letters.group() if letters else "other"
+
+
+def features(description: Description) -> str:
+    """The instance's features in one phrase."""
+    return ", ".join(description.features) or "none"
+
+
+def gap_by_size_figure(gaps: Gaps, instances: Mapping[str, Description]) -> go.Figure:
+    """Mean percent gap of the answered instances by size class, a line per solver.
+
+    Classes are the sizes themselves where there are at most eight, else eight classes of about equal count.
+    The single instances are dots behind the lines, unless there are more than 1,500 of them.
+    """
+    sizes = {digest: description.size for digest, description in instances.items()}
+    classes = _size_classes(sorted(sizes.values()))
+    if len(set(sizes.values())) < 2:
+        return message_figure("All instances have the same size.")
+    styles = solver_styles(gaps)
+    figure = new_figure()
+    dots = sum(len(of_solver) for of_solver in gaps.values()) <= MAX_DOTS
+    for solver, of_solver in gaps.items():
+        style = styles[solver]
+        if dots:
+            figure.add_trace(
+                go.Scatter(
+                    x=[sizes[digest] for digest in of_solver],
+                    y=list(of_solver.values()),
+                    text=[text(instances[digest].name) for digest in of_solver],
+                    mode="markers",
+                    marker={"color": faint(style.colour, 0.35), "symbol": style.symbol, "size": 5},
+                    legendgroup=solver,
+                    showlegend=False,
+                    hovertemplate=f"{style.name}<br>%{{text}} (%{{x}})<br>gap %{{y:.2f}} %<extra></extra>",
+                )
+            )
+        points = []
+        for low, high in classes:
+            inside = [(sizes[d], gap) for d, gap in of_solver.items() if low <= sizes[d] <= high]
+            if inside:
+                points.append((*np.mean(inside, axis=0), len(inside)))
+        figure.add_trace(
+            go.Scatter(
+                x=[x for x, _, _ in points],
+                y=[y for _, y, _ in points],
+                customdata=[count for *_, count in points],
+                name=style.name,
+                legendgroup=solver,
+                mode="lines+markers",
+                line={"color": style.colour, "dash": style.dash, "width": 2},
+                marker={"color": style.colour, "symbol": style.symbol, "size": 8},
+                hovertemplate=(
+                    f"{style.name}<br>size %{{x:.0f}}<br>mean %{{y:.2f}} % of %{{customdata}}<extra></extra>"
+                ),
+            )
+        )
+    unit = next(iter(instances.values())).size_unit
+    figure.update_xaxes(title_text=f"instance size ({text(unit)}, log scale)", **log_ticks())
+    figure.update_yaxes(title_text="gap (percent)", rangemode="tozero")
+    return figure
+
+
+def gap_by_group_figure(gaps: Gaps, groups: Mapping[str, str], noun: str) -> go.Figure:
+    """Mean percent gap of the answered instances in each group, a dot per solver.
+
+    Parameters
+    ----------
+    gaps
+        Percent gaps.
+    groups
+        The group of every instance digest. The twelve largest are shown, the others together.
+    noun
+        What a group is, for the axis: ``family``, ``features``.
+    """
+    largest = [group for group, _ in Counter(groups.values()).most_common(MAX_GROUPS)]
+    merged = {digest: group if group in largest else OTHERS for digest, group in groups.items()}
+    counts = Counter(merged.values())
+    if len(counts) < 2:
+        return message_figure(f"All instances have one {noun}: {next(iter(counts), 'none')}.")
+    shown = [group for group, _ in counts.most_common() if group != OTHERS] + [OTHERS] * (OTHERS in counts)
+    place = {group: i for i, group in enumerate(shown)}
+    styles = solver_styles(gaps)
+    figure = new_figure(height=110 + 30 * len(shown))
+    for solver, of_solver in gaps.items():
+        style = styles[solver]
+        inside: list[list[float]] = [[] for _ in shown]
+        for digest, gap in of_solver.items():
+            inside[place[merged[digest]]].append(gap)
+        filled = [i for i, values in enumerate(inside) if values]
+        figure.add_trace(
+            go.Scatter(
+                x=[float(np.mean(inside[i])) for i in filled],
+                y=filled,
+                customdata=[len(inside[i]) for i in filled],
+                name=style.name,
+                mode="markers",
+                marker={"color": style.colour, "symbol": style.symbol, "size": 10},
+                hovertemplate=f"{style.name}<br>mean gap %{{x:.2f}} % of %{{customdata}}<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title_text="mean gap (percent)", rangemode="tozero")
+    figure.update_yaxes(
+        tickvals=list(range(len(shown))),
+        ticktext=[f"{text(name, 28)} ({counts[name]})" for name in shown],
+        range=[len(shown) - 0.5, -0.5],
+        zeroline=False,
+        ticks="",
+    )
+    return figure
+
+
+def _size_classes(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Closed intervals of size that part the instances into at most eight classes."""
+    distinct = sorted(set(sizes))
+    if len(distinct) <= MAX_SIZE_CLASSES:
+        return [(size, size) for size in distinct]
+    edges = sorted({int(sizes[len(sizes) * i // MAX_SIZE_CLASSES]) for i in range(MAX_SIZE_CLASSES)})
+    return list(zip(edges, [edge - 1 for edge in edges[1:]] + [distinct[-1]], strict=True))

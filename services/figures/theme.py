@@ -1,0 +1,114 @@
+"""The look all figures share: one template, and one colour and symbol per solver."""
+
+import html
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from services.summary import Interval
+
+PALETTE = ("#5b8cff", "#ee6600", "#117755", "#cc66cc", "#8844bb", "#bb8855", "#cc1133", "#6b7a8f")
+"""Contrast of at least 3 to white and to near-black, and apart under simulated colour blindness."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star")
+DASHES = ("solid", "dash", "dot", "dashdot")
+INK = "#767b82"
+"""Text that is legible on white and on near-black; a page may override it by CSS."""
+GRID = "rgba(128,128,128,0.22)"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+LABEL_LENGTH = 36
+
+
+@dataclass(frozen=True)
+class SolverStyle:
+    """How a solver is drawn in every figure of a comparison; ``name`` is its label, escaped and shortened."""
+
+    name: str
+    colour: str
+    symbol: str
+    dash: str
+
+
+def solver_styles(labels: Iterable[str]) -> dict[str, SolverStyle]:
+    """A style per solver label, fixed by its place in the comparison; the first eight differ in colour."""
+    return {
+        label: SolverStyle(
+            name=text(label),
+            colour=PALETTE[i % len(PALETTE)],
+            symbol=SYMBOLS[i % len(SYMBOLS)],
+            dash=DASHES[i // len(PALETTE) % len(DASHES)],
+        )
+        for i, label in enumerate(labels)
+    }
+
+
+def text(value: str, length: int = LABEL_LENGTH) -> str:
+    """``value`` on one line, shortened to ``length`` characters, with tags and entities made harmless."""
+    line = " ".join(value.split())
+    return html.escape(line if len(line) <= length else line[: length - 1] + "…", quote=False)
+
+
+def interval_text(interval: Interval) -> str:
+    """``value [low, high]`` with two decimals; the value alone where there is no interval."""
+    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"{interval.value:.2f}{bounds}"
+
+
+def log_ticks() -> dict[str, Any]:
+    """A log axis with ticks at 1, 2 and 5 times the powers of ten."""
+    ticks = [float(f"{digit}e{power}") for power in range(-5, 8) for digit in (1, 2, 5)]
+    words = [
+        f"{tick:,.0f}".replace(",", "\u202f") if tick >= 1 else f"{tick:.5f}".rstrip("0") for tick in ticks
+    ]
+    return {"type": "log", "tickvals": ticks, "ticktext": words}
+
+
+def faint(colour: str, alpha: float) -> str:
+    """A ``#rrggbb`` colour with an opacity in [0, 1]."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def new_figure(*, height: int = 380) -> go.Figure:
+    """An empty figure in the shared look; ``height`` in pixels, the width is the page's."""
+    return go.Figure(layout={"template": _template(), "height": height})
+
+
+def message_figure(words: str) -> go.Figure:
+    """A figure that says why there is nothing to draw."""
+    figure = new_figure(height=160)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    figure.add_annotation(
+        text=text(words, 200), showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14}
+    )
+    return figure
+
+
+def _template() -> go.layout.Template:
+    axis = {
+        "gridcolor": GRID,
+        "linecolor": GRID,
+        "tickcolor": GRID,
+        "zerolinecolor": "rgba(128,128,128,0.5)",
+        "zerolinewidth": 1,
+        "ticks": "outside",
+        "ticklen": 4,
+        "automargin": True,
+        "title": {"standoff": 10, "font": {"size": 13}},
+    }
+    layout = {
+        "font": {"family": FONT, "size": 12, "color": INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "colorway": list(PALETTE),
+        "margin": {"l": 8, "r": 16, "t": 8, "b": 8},
+        "xaxis": axis,
+        "yaxis": axis,
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        "hoverlabel": {"font": {"family": FONT, "size": 12}, "align": "left"},
+        "hovermode": "closest",
+    }
+    return go.layout.Template(layout=layout)

@@ -1,0 +1,191 @@
+"""The child process a solver runs in: it greets, prepares, and solves one instance after another.
+
+Started as ``python -P -m services.runner.child NAME COMMANDS MESSAGES MEMORY PARENT``, where COMMANDS and MESSAGES are
+inherited file descriptors. Commands and messages are JSON lines; see :mod:`services.runner.process` for the parent's
+side. Standard output and error are the run's log.
+"""
+
+import ctypes
+import dataclasses
+import gc
+import importlib.metadata
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from instances.errors import InvalidInput
+from instances.problem import Problem
+from instances.problems import problem_named
+from solvers import registry, spec
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class ChildSearch:
+    """The Search a solver sees: it writes every reported solution to the parent at once."""
+
+    def __init__(
+        self, budget: float, seed: int, threads: int, started: float, emit: Callable[[Any], None]
+    ) -> None:
+        self.budget = budget
+        self.seed = seed
+        self.threads = threads
+        self._end = started + budget
+        self._emit = emit
+
+    def running(self) -> bool:
+        return time.perf_counter() < self._end
+
+    def remaining(self) -> float:
+        return max(0.0, self._end - time.perf_counter())
+
+    def report(self, solution: Any) -> None:
+        self._emit(solution)
+
+
+class Child:
+    """Answers the parent's commands, one at a time, until the pipe closes."""
+
+    def __init__(self, name: str, commands: int, messages: int) -> None:
+        self.name = name
+        self.commands = os.fdopen(commands, "rb")
+        self.messages = messages
+        self.lock = threading.Lock()
+        self.solver: Any = None
+        self.ready: Any = None
+        self.raw = b""
+
+    def say(self, event: str, **content: Any) -> None:
+        line = json.dumps({"event": event, **content}, separators=(",", ":")).encode() + b"\n"
+        with self.lock:
+            while line:
+                line = line[os.write(self.messages, line) :]
+
+    def serve(self) -> None:
+        try:
+            solver_class = registry.find(self.name).load()
+        except Exception as error:
+            traceback.print_exc()
+            self.say("unavailable", error=f"{type(error).__name__}: {error}")
+            return
+        self.say("greeting", **describe(self.name, solver_class))
+        for line in self.commands:
+            command = json.loads(line)
+            match command["op"]:
+                case "prepare":
+                    self.prepare(solver_class, command["parameters"])
+                case "load":
+                    self.raw = self.commands.read(command["bytes"])
+                    gc.collect()
+                    _reset_peak_memory()
+                    self.say("loaded")
+                case "go":
+                    self.run(problem_named(solver_class.problem), command)
+
+    def prepare(self, solver_class: type, parameters: dict[str, str]) -> None:
+        try:
+            self.solver = spec.build(solver_class, parameters, f"solver {self.name!r}")
+            self.ready = self.solver.prepare()
+        except InvalidInput as error:
+            self.say("refused", error=str(error))
+        except Exception as error:
+            traceback.print_exc()
+            self.say("unavailable", error=f"{type(error).__name__}: {error}")
+        else:
+            values = {
+                field.name: getattr(self.solver, field.name)
+                for field in dataclasses.fields(solver_class)
+                if field.init
+            }
+            self.say("ready", spec=spec.canonical(self.name, values))
+
+    def run(self, problem: Problem, command: dict[str, Any]) -> None:
+        """One run; the clock started when the parent wrote the command."""
+        started = time.perf_counter()
+
+        def emit(solution: Any) -> None:
+            self.say("incumbent", run=command["run"], solution=problem.dump_solution(solution))
+
+        try:
+            document = json.loads(self.raw)
+            if document["problem"] != problem.name:
+                self.say("declined", reason=f"solves {problem.name}, not {document['problem']}")
+                return
+            instance = problem.load(document)
+            reason = self.solver.declines(instance)
+            if reason is not None:
+                self.say("declined", reason=reason)
+                return
+            search = ChildSearch(command["budget"], command["seed"], command["threads"], started, emit)
+            self.ready.solve(instance, search)
+        except MemoryError as error:
+            self.say("failed", kind="memory", error=str(error) or "out of memory")
+        except Exception as error:
+            traceback.print_exc()
+            self.say("failed", kind="crashed", error=f"{type(error).__name__}: {error}")
+        else:
+            self.say("done")
+
+
+def describe(name: str, solver_class: type[Any]) -> dict[str, Any]:
+    """A solver class as the parent and its users see it."""
+    hints = typing.get_type_hints(solver_class)
+    distribution = getattr(registry.find(name).dist, "name", "versus")
+    packages = dict.fromkeys([distribution, *solver_class.packages])
+    return {
+        "name": name,
+        "summary": (solver_class.__doc__ or "").strip().partition("\n")[0],
+        "problem": solver_class.problem,
+        "honours": sorted(solver_class.honours),
+        "versions": {package: importlib.metadata.version(package) for package in packages},
+        "parameters": [
+            {
+                "name": field.name,
+                "type": spec.type_name(hints[field.name]),
+                "default": None if field.default is dataclasses.MISSING else spec.text(field.default),
+                "required": field.default is dataclasses.MISSING,
+                "help": field.metadata.get("help", ""),
+            }
+            for field in dataclasses.fields(solver_class)
+            if field.init
+        ],
+    }
+
+
+def _reset_peak_memory() -> None:
+    """Let the kernel's peak resident size start again from here (proc(5), clear_refs)."""
+    with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
+        file.write("5")
+
+
+def _tie_to_parent(parent: int) -> None:
+    """Die with the parent, and adopt orphaned grandchildren so that the parent can find and kill them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    name, commands, messages, memory, parent = sys.argv[1:]
+    _tie_to_parent(int(parent))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    for descriptor in (int(commands), int(messages)):
+        os.set_inheritable(descriptor, False)
+    Child(name, int(commands), int(messages)).serve()
+
+
+if __name__ == "__main__":
+    main()

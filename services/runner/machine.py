@@ -1,0 +1,64 @@
+"""The machine a run was made on: its cores and its description."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+from instances.errors import InvalidInput
+
+
+def core_slots(jobs: int | None, threads: int) -> list[frozenset[int]]:
+    """Disjoint sets of CPUs, one per child that may run at a time, one CPU per physical core.
+
+    By default one physical core stays free for the parent, where there are several.
+
+    Raises
+    ------
+    InvalidInput
+        If the machine has not the cores for that many children.
+    """
+    cores = _physical_cores()
+    most = len(cores) // threads
+    if most < 1:
+        raise InvalidInput(f"{threads} threads need as many cores; this machine offers {len(cores)}", "--threads")
+    if jobs is None:
+        jobs = max(1, (len(cores) - 1) // threads)
+    if not 1 <= jobs <= most:
+        raise InvalidInput(
+            f"{jobs} jobs of {threads} threads; this machine's {len(cores)} cores allow 1 to {most}", "--jobs"
+        )
+    chosen = cores[len(cores) - jobs * threads :]
+    return [frozenset(chosen[i * threads : (i + 1) * threads]) for i in range(jobs)]
+
+
+def _physical_cores() -> list[int]:
+    """The first allowed CPU of every physical core."""
+    cores: dict[str, int] = {}
+    for cpu in sorted(os.sched_getaffinity(0)):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.setdefault(siblings.read_text() if siblings.exists() else str(cpu), cpu)
+    return list(cores.values())
+
+
+@functools.cache
+def describe_machine() -> dict[str, str]:
+    """What to know of this machine and software to judge a run, for the environment section of reports."""
+    model = "unknown"
+    memory = "unknown"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal"):
+            memory = f"{int(line.split()[1]) / 1024**2:.1f} GiB"
+    return {
+        "processor": model,
+        "cores": str(len(_physical_cores())),
+        "memory": memory,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versus": importlib.metadata.version("versus"),
+    }

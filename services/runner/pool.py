@@ -1,0 +1,87 @@
+"""Many runs on several slots at once, each slot a thread with its own cores and warm children."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from services.records import Run, Status
+from services.runner.process import SolverProcess, Unavailable
+from services.runner.slot import Slot, Task
+from solvers import spec
+
+WAKE_SECONDS = 0.2
+
+
+def run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, memory: int) -> Iterator[Run]:
+    """Make all runs, in order of the tasks as slots fall free, and yield each as it ends.
+
+    If the consumer stops early (Ctrl-C, an error), the runs under way are cancelled and their children killed
+    before this returns; cancelled runs are not yielded.
+    """
+    pending = iter(tasks)
+    lock = threading.Lock()
+    cancel = threading.Event()
+    ended: queue.Queue[Run | BaseException | None] = queue.Queue()
+
+    def work(slot_cores: frozenset[int]) -> None:
+        try:
+            with Slot(slot_cores, threads, memory) as slot:
+                while not cancel.is_set():
+                    with lock:
+                        task = next(pending, None)
+                    if task is None:
+                        break
+                    run = slot.run(task, cancelled=cancel.is_set)
+                    if run.status is not Status.CANCELLED:
+                        ended.put(run)
+        except BaseException as error:
+            ended.put(error)
+        finally:
+            ended.put(None)
+
+    workers = [threading.Thread(target=work, args=(slot_cores,)) for slot_cores in cores]
+    for worker in workers:
+        worker.start()
+    try:
+        active = len(workers)
+        while active:
+            # A timeout keeps the main thread responsive to Ctrl-C.
+            try:
+                item = ended.get(timeout=WAKE_SECONDS)
+            except queue.Empty:
+                continue
+            if item is None:
+                active -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    finally:
+        cancel.set()
+        for worker in workers:
+            worker.join()
+
+
+def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory: int) -> dict[str, str]:
+    """Canonical spec by spec as typed, asked of the solvers themselves in children of their own.
+
+    Raises
+    ------
+    InvalidInput
+        If a name or a parameter is unknown or wrong.
+    Unavailable
+        If a solver cannot be imported or prepared here.
+    """
+
+    def ask(solver: str) -> str:
+        try:
+            process = SolverProcess(*spec.parse(solver), cores, threads, memory)
+        except Unavailable as error:
+            raise Unavailable(f"solver {solver!r} is unavailable: {error}") from None
+        process.close()
+        return process.spec
+
+    names = list(solvers)
+    with ThreadPoolExecutor(max_workers=len(cores) + 1) as executor:
+        return dict(zip(names, executor.map(ask, names), strict=True))

@@ -1,0 +1,283 @@
+"""What can and cannot be concluded from a comparison; docs/statistics.md is the protocol.
+
+A solver's value on an instance is the median over its seeds, a run without an answer counting as infinitely bad; an
+instance is answered where that median is finite. Means are over the instances that every solver was run on. Every
+function raises InvalidInput for runs that :func:`services.comparable.check_comparable` refuses.
+"""
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from statsmodels.stats.multitest import multipletests
+
+from services.grid import Grid
+from services.inference import mean_intervals, rank_biserial, signed_rank_p
+from services.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
+from services.records import Comparison, Results
+from services.sentences import sentences
+from services.summary import GapCurve, Interval, Lead, Pair, Profile, RankRow, TargetRow
+
+ALPHA = 0.05
+MIN_INSTANCES = 6
+"""Fewest instances on which a difference is claimed: with five, no two-sided signed-rank p is below 0.05."""
+TIME_SHIFT = 10.0
+"""Seconds added inside shifted geometric means."""
+PENALTY = 10.0
+"""Budgets that a missed target costs in a penalised mean."""
+
+_NUM_CURVE_RESAMPLES = 1999  # Of the bands of curves, which have many points and are looked at, not quoted.
+
+Array = npt.NDArray[np.float64]
+
+
+def rank(results: Results) -> list[RankRow]:
+    """Solvers by mean capped gap, best first, over all instances; an unanswered one counts at the cap."""
+    grid = Grid.of(results)
+    budget = results.comparison.budget
+    counted = grid.complete()
+    costs = grid.costs()[:, counted]
+    gaps = grid.capped_gaps(grid.costs())[:, counted]
+    integrals = [primal_integral(run, grid.reference(place), budget) for place, run in enumerate(grid.runs)]
+    metrics = [gaps, grid.medians(integrals)[:, counted]]
+    known = {digest: instance.best_known for digest, instance in results.instances.items()}
+    positive = {digest: best.cost for digest, best in known.items() if best is not None and best.cost > 0}
+    if len(positive) == len(known):
+        integrals = [dimacs_integral(run, positive[run.instance], budget) for run in grid.runs]
+        metrics.append(grid.medians(integrals)[:, counted])
+    intervals = mean_intervals(np.concatenate(metrics).T)
+    rows = []
+    for place, label in enumerate(grid.labels):
+        of_solver = intervals[place :: len(grid.labels)]
+        runs = [run for run in grid.runs if run.solver == label]
+        arrivals = [seconds for run in runs if (seconds := seconds_to_best(run)) is not None]
+        rows.append(
+            RankRow(
+                solver=label,
+                num_instances=int(counted.sum()),
+                num_answered=int(np.isfinite(costs[place]).sum()),
+                num_runs=len(runs),
+                num_disturbed=sum(run.disturbed for run in runs),
+                gap=of_solver[0],
+                median_gap=float(np.median(gaps[place])) if counted.any() else math.nan,
+                primal_integral=of_solver[1],
+                dimacs_integral=of_solver[2] if len(of_solver) > 2 else None,
+                seconds_to_best=shifted_geometric_mean(arrivals),
+            )
+        )
+    return sorted(rows, key=lambda row: (math.isnan(row.gap.value), row.gap.value, row.primal_integral.value))
+
+
+def declared_pairs(comparison: Comparison) -> list[tuple[str, str]]:
+    """The pairs a comparison declares: each solver with the reference, or without one all pairs."""
+    if comparison.reference is not None:
+        return [
+            (label, comparison.reference) for label in comparison.solvers if label != comparison.reference
+        ]
+    return list(itertools.combinations(comparison.solvers, 2))
+
+
+def pairs(results: Results) -> list[Pair]:
+    """The declared pairs, each on the instances both answered, and which differences may be claimed.
+
+    A difference is claimed where Holm's corrected p is below 0.05, the 95 % interval of the mean excludes 0,
+    ranks and mean agree on its sign, and there are at least six instances.
+
+    References ---------- Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J.
+    Statistics 6(2), 65-70.
+    """
+    grid = Grid.of(results)
+    costs = dict(zip(grid.labels, grid.costs(), strict=True))
+    declared = declared_pairs(results.comparison)
+    counted = [np.isfinite(costs[first]) & np.isfinite(costs[second]) for first, second in declared]
+    differences = [
+        relative_differences(
+            costs[first][both], costs[second][both], np.array(grid.references, dtype=float)[both]
+        )
+        for (first, second), both in zip(declared, counted, strict=True)
+    ]
+    p_values = [signed_rank_p(difference) for difference in differences]
+    # The family was declared beforehand: a pair with nothing to test stays in it.
+    corrected = multipletests(p_values, alpha=ALPHA, method="holm")[1] if declared else []
+    found = []
+    for (first, second), both, difference, interval, p_value, holm in zip(
+        declared, counted, differences, _mean_intervals_of(differences), p_values, corrected, strict=True
+    ):
+        effect = rank_biserial(difference)
+        agree = (interval.low > 0 and effect > 0) or (interval.high < 0 and effect < 0)
+        tested = difference.size > 0
+        found.append(
+            Pair(
+                first=first,
+                second=second,
+                num_instances=difference.size,
+                difference=interval if tested else None,
+                wins=int((difference < 0).sum()),
+                ties=int((difference == 0).sum()),
+                losses=int((difference > 0).sum()),
+                p_value=p_value if tested else None,
+                corrected_p=float(holm) if tested else None,
+                effect=effect if tested else None,
+                claimed=bool(difference.size >= MIN_INSTANCES and holm < ALPHA and agree),
+                num_disturbed=grid.num_disturbed((first, second), both),
+            )
+        )
+    return found
+
+
+def relative_differences(first: Array, second: Array, reference: Array) -> Array:
+    """100 (first - second) / reference, rounded to 1e-9 percent so that equal differences tie.
+
+    Where the reference is 0 (factorisations) the larger of the two costs stands for it.
+    """
+    scale = np.where(reference > 0, reference, np.maximum(first, second))
+    return np.round(100.0 * (first - second) / np.where(scale > 0, scale, 1.0), 9)
+
+
+def _mean_intervals_of(samples: Sequence[Array]) -> list[Interval]:
+    """The interval of each sample's mean; samples of one size share their resamples."""
+    by_size = defaultdict(list)
+    for place, sample in enumerate(samples):
+        by_size[sample.size].append(place)
+    intervals: dict[int, Interval] = {}
+    for places in by_size.values():
+        columns = np.stack([samples[place] for place in places], axis=1)
+        intervals.update(zip(places, mean_intervals(columns), strict=True))
+    return [intervals[place] for place in range(len(samples))]
+
+
+def default_times(budget: float) -> Array:
+    """61 times from a thousandth of the budget to the budget, evenly spaced in the logarithm."""
+    times = np.geomspace(budget / 1000, budget, 61)
+    times[-1] = budget
+    return times
+
+
+def gap_over_time(results: Results, times: Sequence[float] | Array | None = None) -> list[GapCurve]:
+    """Each solver's mean capped gap at each time (default: :func:`default_times`), with 95 % bands."""
+    seconds = default_times(results.comparison.budget) if times is None else np.asarray(times, dtype=float)
+    grid, gaps = _gaps_at(results, seconds)
+    num_solvers, num_instances = gaps.shape[:2]
+    columns = gaps.transpose(1, 0, 2).reshape(num_instances, num_solvers * seconds.size)
+    intervals = mean_intervals(columns, _NUM_CURVE_RESAMPLES)
+    return [
+        GapCurve(
+            label,
+            tuple(seconds.tolist()),
+            tuple(intervals[place * seconds.size : (place + 1) * seconds.size]),
+        )
+        for place, label in enumerate(grid.labels)
+    ]
+
+
+def leader_by_time(results: Results, times: Sequence[float] | Array | None = None) -> list[Lead]:
+    """Who has the lowest mean capped gap when, and where that is clear; nobody where the lowest is shared.
+
+    A lead lasts to the start of the next. ``clear`` is judged time by time, without correction for their number.
+    """
+    seconds = default_times(results.comparison.budget) if times is None else np.asarray(times, dtype=float)
+    grid, gaps = _gaps_at(results, seconds)
+    ran = [place for place in range(len(grid.labels)) if not np.isnan(gaps[place]).any()]
+    num_instances = gaps.shape[1]
+    if not ran or not num_instances:
+        return []
+    gaps = gaps[ran]  # shape: (S, I, T)
+    means = gaps.mean(axis=1)
+    first = means.argmin(axis=0)
+    shared = (means == means.min(axis=0)).sum(axis=0) > 1
+    leading = np.take_along_axis(gaps, first[None, None, :], axis=0)
+    columns = (leading - gaps).transpose(1, 0, 2).reshape(num_instances, -1)
+    highs = np.array([interval.high for interval in mean_intervals(columns, _NUM_CURVE_RESAMPLES)])
+    below = highs.reshape(means.shape) < 0
+    below[first, np.arange(seconds.size)] = True  # The leader need not beat itself.
+    clear = below.all(axis=0) & (num_instances >= MIN_INSTANCES)
+    states = [
+        (None, False) if tie else (grid.labels[ran[place]], bool(sure))
+        for place, tie, sure in zip(first, shared, clear, strict=True)
+    ]
+    leads = []
+    start = 0
+    for state, group in itertools.groupby(states):
+        end = start + len(list(group))
+        leads.append(Lead(float(seconds[start]), float(seconds[min(end, seconds.size - 1)]), *state))
+        start = end
+    return leads
+
+
+def _gaps_at(results: Results, seconds: Array) -> tuple[Grid, Array]:
+    """Capped gaps of the median costs at each time, shape (S, complete instances, times)."""
+    grid = Grid.of(results)
+    rows = np.array([costs_at(run, seconds) for run in grid.runs]).reshape(-1, seconds.size)
+    costs = grid.medians(rows)
+    return grid, grid.capped_gaps(costs)[:, grid.complete()]
+
+
+def performance_profile(results: Results) -> list[Profile]:
+    """Share of instances that each solver brings within a ratio of the best cost of the comparison.
+
+    References
+    ----------
+    Dolan, E. D. and More, J. J. (2002). Benchmarking optimization software with performance profiles.
+    Mathematical Programming 91(2), 201-213.
+    """
+    grid = Grid.of(results)
+    costs = grid.costs()[:, grid.complete()]
+    costs[np.isnan(costs)] = math.inf
+    num_instances = costs.shape[1]
+    best = costs.min(axis=0)
+    positive = (best > 0) & np.isfinite(best)
+    ratios = np.where(costs == best, 1.0, math.inf)
+    np.divide(costs, best, out=ratios, where=positive)
+    ratios[~np.isfinite(costs)] = math.inf
+    profiles = []
+    for label, row in zip(grid.labels, ratios, strict=True):
+        steps = np.unique([1.0, *row[np.isfinite(row)]])
+        fractions = np.searchsorted(np.sort(row), steps, side="right") / max(1, num_instances)
+        num_answered = int(np.isfinite(row).sum())
+        profiles.append(
+            Profile(label, num_instances, num_answered, tuple(steps.tolist()), tuple(fractions.tolist()))
+        )
+    return profiles
+
+
+def times_to_target(results: Results, target_gap: float = 1.0) -> list[TargetRow]:
+    """Seconds to a gap of at most ``target_gap`` percent within runs of the whole budget, in three modes."""
+    grid = Grid.of(results)
+    counted = grid.complete()
+    arrivals = [seconds_to_gap(run, grid.reference(place), target_gap) for place, run in enumerate(grid.runs)]
+    seconds = grid.medians([math.inf if arrival is None else arrival for arrival in arrivals])[:, counted]
+    costs = grid.costs()[:, counted]
+    budget = results.comparison.budget
+    reached = np.isfinite(seconds)
+    common = reached.all(axis=0)
+    return [
+        TargetRow(
+            solver=label,
+            target_gap=target_gap,
+            num_instances=int(counted.sum()),
+            num_answered=int(np.isfinite(costs[place]).sum()),
+            num_reached=int(reached[place].sum()),
+            num_common=int(common.sum()),
+            num_disturbed=grid.num_disturbed([label], counted),
+            seconds_all=shifted_geometric_mean(np.where(reached[place], seconds[place], budget)),
+            seconds_penalised=shifted_geometric_mean(
+                np.where(reached[place], seconds[place], PENALTY * budget)
+            ),
+            seconds_common=shifted_geometric_mean(seconds[place, common]),
+        )
+        for place, label in enumerate(grid.labels)
+    ]
+
+
+def shifted_geometric_mean(seconds: Sequence[float] | Array, shift: float = TIME_SHIFT) -> float:
+    """exp(mean(log(seconds + shift))) - shift; nan of nothing."""
+    values = np.asarray(seconds, dtype=float)
+    return float(np.exp(np.log(values + shift).mean()) - shift) if values.size else math.nan
+
+
+def conclusion(results: Results) -> list[str]:
+    """The comparison in sentences: who leads, what is claimed and what is not, and what limits it."""
+    return sentences(results, rank(results), pairs(results))

@@ -1,0 +1,106 @@
+"""Rollouts of a policy without gradients, and their log-likelihood with gradients in one batched pass.
+
+A rollout records what each decision saw. All decisions of all trajectories are then scored at once, which is several
+times faster than keeping the graph of one step after the other.
+
+Shapes: B instances, S trajectories of each, T steps, N locations.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from solvers.neural.batch import Batch
+from solvers.neural.pointer import Keys, Pointer
+from solvers.neural.state import State, tour_lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """Finished trajectories and the decisions that made them.
+
+    Parameters
+    ----------
+    cost
+        float32, shape (B, S): lengths in the instances' own unit.
+    first
+        int64, shape (B, S): the start, which was given.
+    action, last
+        int64, shape (B, T, S): where each decision led, and from where; a finished trajectory stays.
+    load
+        float32, shape (B, T, S).
+    mask
+        bool, shape (B, T, S, N).
+    """
+
+    cost: Tensor
+    first: Tensor
+    action: Tensor
+    last: Tensor
+    load: Tensor
+    mask: Tensor
+
+    @property
+    def tours(self) -> Tensor:
+        """Locations in order, from the start on, int64, shape (B, S, T + 1)."""
+        return torch.cat((self.first[..., None], self.action.transpose(1, 2)), dim=-1)
+
+    def part(self, part: slice) -> "Rollout":
+        """The rollouts of some of the instances."""
+        tensors = (self.cost, self.first, self.action, self.last, self.load, self.mask)
+        return Rollout(*(tensor[part] for tensor in tensors))
+
+
+@torch.no_grad()
+def rollout(
+    policy: Pointer, keys: Keys, batch: Batch, starts: Tensor, generator: torch.Generator | None = None
+) -> Rollout:
+    """Follow the policy from ``starts``, int64, shape (B, S), to the end.
+
+    Parameters
+    ----------
+    policy
+        The network.
+    keys
+        What ``policy.encode(batch)`` returned.
+    batch
+        The instances.
+    starts
+        First locations; 0 leaves the first customer of CVRP to the policy.
+    generator
+        Source of randomness for sampling; None takes the most likely step (greedy).
+    """
+    state = State.begin(batch, starts)
+    first = None if batch.has_depot else state.first
+    steps = []
+    while len(steps) < batch.num_locations - 1 or not bool(state.finished.all()):
+        mask, load = state.mask, state.load
+        scores = policy.scores(keys, state.last, load, mask, first)
+        if generator is not None:
+            # The race of exponential clocks: argmax p / e is a draw from p.
+            scores = scores.softmax(dim=-1) / torch.empty_like(scores).exponential_(generator=generator)
+        action = scores.argmax(dim=-1)
+        steps.append((action, state.last, load, mask))
+        state = state.step(action)
+    action, last, load, mask = (torch.stack(column, dim=1) for column in zip(*steps, strict=True))
+    tours = torch.cat((starts[..., None], action.transpose(1, 2)), dim=-1)
+    if batch.has_depot:
+        tours = F.pad(tours, (1, 0))
+    return Rollout(tour_lengths(batch, tours), starts, action, last, load, mask)
+
+
+def log_likelihood(policy: Pointer, keys: Keys, rollouts: Rollout, has_depot: bool) -> Tensor:
+    """Log-probability of each trajectory given its start, with gradients; float32, shape (B, S)."""
+    size, steps, num_starts, nodes = rollouts.mask.shape
+    first = None if has_depot else rollouts.first.repeat(1, steps)
+    scores = policy.scores(
+        keys,
+        rollouts.last.reshape(size, -1),
+        rollouts.load.reshape(size, -1),
+        rollouts.mask.reshape(size, -1, nodes),
+        first,
+    )
+    surprise = F.cross_entropy(scores.view(-1, nodes), rollouts.action.reshape(-1), reduction="none")
+    return -surprise.view(size, steps, num_starts).sum(dim=1)

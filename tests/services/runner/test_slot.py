@@ -1,0 +1,208 @@
+"""Whatever a solver does, its run is recorded as what it was, and the next run is none the worse for it."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instances.errors import InvalidInput
+from instances.routing.instance import RoutingInstance
+from instances.routing.rounding import Rounding
+from services.records import Status
+from services.runner.process import SolverProcess, Unavailable
+from services.runner.slot import TRACE_LENGTH, _Judge, _thinned
+
+SINGLES_COST = 2 * 10 * sum(range(1, 21))
+
+
+def test_good_answer_is_finished_and_priced_by_the_referee(slot, task):
+    """A finished run carries the referee's cost, its arrival, and what it used."""
+    run = slot.run(task("trivial"))
+    assert (run.status, run.cost, run.num_reported) == (Status.FINISHED, SINGLES_COST, 1)
+    assert 0 < run.trace[0].seconds <= run.wall_seconds < 1
+    assert run.setup_seconds > 0
+    assert run.peak_bytes > 10 * 1024**2
+    assert run.versions["hostile"] == "1.0"
+
+
+def test_decline_carries_its_reason(slot, task):
+    """A decline is no failure; the solver's own words are kept."""
+    run = slot.run(task("declining"))
+    assert (run.status, run.reason, run.cost) == (Status.DECLINED, "not my kind of instance", None)
+
+
+@pytest.mark.parametrize("spec", ["hanging", "stubborn"])
+def test_overrunning_solver_is_killed_after_its_grace(slot, task, spec):
+    """A solver that never returns is killed at budget + 1 s; what it had reported counts."""
+    began = time.perf_counter()
+    run = slot.run(task(spec, budget=0.3))
+    assert run.status is Status.KILLED
+    assert 1.3 <= run.wall_seconds < 2.0
+    assert time.perf_counter() - began < 6
+    assert run.cost == (SINGLES_COST if spec == "hanging" else None)
+
+
+@pytest.mark.parametrize("spec", ["leaking", "leaking-grandchild"])
+def test_leak_ends_at_the_memory_limit(slot, task, spec):
+    """Memory beyond the limit ends the run as such, in the child as in its children."""
+    run = slot.run(task(spec, budget=20.0))
+    assert run.status is Status.MEMORY, run.reason
+    assert run.wall_seconds < 15
+
+
+@pytest.mark.parametrize(("spec", "status"), [("forking", Status.KILLED), ("deserting", Status.CRASHED)])
+def test_no_process_of_a_solver_outlives_its_run(slot, task, tmp_path, spec, status):
+    """Grandchildren in sessions of their own are found and killed, also when the solver itself died first."""
+    record = tmp_path / "pids"
+    run = slot.run(task(f"{spec}:record={record}", budget=1.0))
+    assert run.status is status
+    processes = [int(line) for line in record.read_text().split()]
+    assert processes
+    assert [pid for pid in processes if _alive(pid)] == []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_flood_of_output_keeps_only_the_end_of_the_log(slot, task):
+    """Endless printing neither blocks the run nor fills memory."""
+    run = slot.run(task("flooding", budget=0.5))
+    assert run.status is Status.FINISHED
+    assert len(run.log) <= 64 * 1024
+    assert run.log.endswith("last words\n")
+
+
+def test_flood_of_reports_does_not_overrun(slot, task):
+    """Reporting without end ends with the budget, and every report in time was judged."""
+    run = slot.run(task("flooding-reports", budget=0.3))
+    assert run.status is Status.FINISHED
+    assert run.num_reported > 100
+    assert len(run.trace) == 1
+    assert run.wall_seconds < 1.3
+
+
+def test_garbage_in_the_runners_own_pipe_is_a_crash(slot, task):
+    """A solver that writes to the protocol's pipe is stopped, with that reason."""
+    run = slot.run(task("garbling", budget=1.0))
+    assert run.status is Status.CRASHED
+    assert "pipe" in run.reason
+
+
+def test_infeasible_solutions_are_rejected_and_counted(slot, task):
+    """Infeasible routes and things that are no routes leave no answer, but a reason."""
+    run = slot.run(task("infeasible"))
+    assert (run.status, run.num_rejected, run.cost) == (Status.NO_SOLUTION, 2, None)
+    assert "customer 1 is not visited" in run.reason
+
+
+def test_late_solution_does_not_count(slot, task):
+    """What arrives after the budget is counted as late and is no answer."""
+    run = slot.run(task("late", budget=0.2))
+    assert (run.status, run.num_late, run.cost) == (Status.NO_SOLUTION, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [("dying", "killed by SIGKILL"), ("raising", "RuntimeError: the solver's own fault"), ("exiting", "exit code 3")],
+)
+def test_crash_says_how_the_solver_died(slot, task, spec, reason):
+    """Signals, exceptions and exits are told apart, and the next run of the same solver gets a new child."""
+    first = slot.run(task(spec))
+    second = slot.run(task(spec))
+    assert first.status is second.status is Status.CRASHED
+    assert first.reason == second.reason == reason
+    assert first.cost == (SINGLES_COST if spec == "dying" else None)
+
+
+def test_report_of_an_earlier_run_is_not_taken_for_an_answer(slot, task, instance):
+    """A thread that an earlier run left behind cannot answer for a later one."""
+    smaller = RoutingInstance(
+        rounding=Rounding.NEAREST, coordinates=instance.coordinates[:6], demand=instance.demand[:6], capacity=10
+    )
+    assert slot.run(task("haunting", budget=0.5)).cost == SINGLES_COST
+    run = slot.run(task("haunting", budget=0.5, on=smaller))
+    assert run.cost == 2 * 10 * sum(range(1, 6))
+    assert run.num_rejected == 0
+
+
+def test_warm_child_decodes_a_fresh_instance_and_starts_a_fresh_log(slot, task):
+    """Runs of one solver share a process, but neither an instance nor a log."""
+    first, second = slot.run(task("counting")), slot.run(task("counting"))
+    assert first.log == "run 1 of this process\n"
+    assert second.log == "run 2 of this process\n"
+
+
+@pytest.mark.parametrize("spec", ["savings", "pyvrp:iterations=50"])
+def test_warm_equals_cold(slot, task, spec):
+    """A deterministic solver answers the same in a new child as in one that has solved before."""
+    cold = slot.run(task(spec, budget=10.0))
+    warm = slot.run(task(spec, budget=10.0))
+    assert cold.cost is not None
+    assert [incumbent.solution for incumbent in cold.trace] == [incumbent.solution for incumbent in warm.trace]
+
+
+def test_unimportable_solver_is_unavailable_with_the_message(slot, task):
+    """An import error never becomes a stand-in."""
+    run = slot.run(task("broken-import"))
+    assert run.status is Status.UNAVAILABLE
+    assert "a_package_that_is_not_installed" in run.reason
+    assert "no weights here" in slot.run(task("unpreparable")).reason
+
+
+def test_unknown_solver_and_parameter_are_bad_input(slot, task):
+    """Unknown names are refused with what there is."""
+    with pytest.raises(Unavailable, match="unknown; there are: .*trivial"):
+        SolverProcess("no-such-solver", {}, slot.cores, 1, slot.memory)
+    with pytest.raises(InvalidInput, match="unknown parameter 'speed'; accepted are: record"):
+        SolverProcess("forking", {"speed": "9"}, slot.cores, 1, slot.memory)
+
+
+def test_cancelled_run_ends_at_once(slot, task):
+    """A cancel flag kills the child within a moment."""
+    began = time.perf_counter()
+    run = slot.run(task("hanging", budget=30.0), cancelled=lambda: time.perf_counter() - began > 0.5)
+    assert run.status is Status.CANCELLED
+    assert time.perf_counter() - began < 5
+
+
+def test_children_are_gone_when_the_slot_closes(slot, task):
+    """Closing a slot leaves no child behind."""
+    slot.run(task("trivial"))
+    pids = [process._process.pid for process in slot._warm.values()]
+    slot.__exit__()
+    assert [pid for pid in pids if _alive(pid)] == []
+
+
+def test_child_is_pinned_to_the_slots_cores(slot, task):
+    """A solver runs on the slot's cores and no others."""
+    slot.run(task("trivial"))
+    (process,) = slot._warm.values()
+    assert os.sched_getaffinity(process._process.pid) == set(slot.cores)
+
+
+def test_long_traces_are_thinned_to_their_first_and_last(task):
+    """A trace keeps at most 200 incumbents, the first and the last among them, in order."""
+    judge = _Judge(task("trivial"), lambda incumbent: None)
+    size = 60
+    angle = np.linspace(0, 6, size)
+    coordinates = (1000 * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.int64)
+    tsp = RoutingInstance(rounding=Rounding.NEAREST, coordinates=coordinates, num_vehicles=1)
+    judge.task = task("trivial", on=tsp)
+    order = np.random.default_rng(1).permutation(np.arange(1, size)).tolist()
+    for i in range(size - 1):
+        for j in range(size - 2 - i):
+            if order[j] > order[j + 1]:
+                order[j], order[j + 1] = order[j + 1], order[j]
+                judge.hear(0.001, [order])
+    assert len(judge.trace) > TRACE_LENGTH
+    thinned = _thinned(judge.trace)
+    assert len(thinned) == TRACE_LENGTH
+    assert (thinned[0], thinned[-1]) == (judge.trace[0], judge.trace[-1])
+    costs = [incumbent.cost for incumbent in thinned]
+    assert costs == sorted(costs, reverse=True)
