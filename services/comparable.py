@@ -34,7 +34,7 @@ def check_comparable(*results: Results) -> None:
             same("spec", label, spec, f"{where}, solver {label!r}")
         for digest, instance in result.instances.items():
             place = f"{where}, instance {instance.name!r}"
-            same("rounding", instance.name, instance.properties.get("rounding"), place)
+            same("rounding", f"{instance.name}/{instance.size}", instance.properties.get("rounding"), place)
             known = instance.best_known
             same("best-known cost", digest, known and f"{known.cost} ({known.source}, {known.date})", place)
         _check_runs(result, where)

@@ -86,10 +86,8 @@ class Grid:
         ran[self.places[:2]] = True
         return np.asarray(ran[ran.any(axis=1)].all(axis=0) & ran.any(axis=0))
 
-    def num_disturbed(self, labels: Sequence[str], counted: Mask) -> int:
-        """Disturbed runs of these solvers on the instances counted."""
-        instances = self.places[1]
-        return sum(
-            run.disturbed and run.solver in labels and bool(counted[instances[place]])
-            for place, run in enumerate(self.runs)
-        )
+    def disturbed(self) -> npt.NDArray[np.int64]:
+        """How many of the runs were disturbed, shape (S, I)."""
+        counts = np.zeros(self.shape[:2], dtype=np.int64)
+        np.add.at(counts, self.places[:2], [int(run.disturbed) for run in self.runs])
+        return counts

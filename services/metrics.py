@@ -38,7 +38,9 @@ def capped_gap(cost: float | None, reference: float | None) -> float:
 def primal_gap(cost: float | None, reference: float | None) -> float:
     """|cost - reference| / max(|cost|, |reference|) in [0, 1]; 1 without a cost, 0 if better than it.
 
-    References ---------- Berthold, T. (2013). Measuring the impact of primal heuristics. Operations Research
+    References
+    ----------
+    Berthold, T. (2013). Measuring the impact of primal heuristics. Operations Research
     Letters 41(6), 611-614.
     """
     if cost is None or reference is None or (cost > reference and cost * reference < 0):
@@ -51,7 +53,9 @@ def primal_gap(cost: float | None, reference: float | None) -> float:
 def primal_integral(run: Run, reference: int | None, horizon: float) -> float:
     """Mean of the primal gap over [0, horizon] seconds of a run, in [0, 1]: 0 is perfect, 1 is no incumbent.
 
-    References ---------- Berthold, T. (2013). Measuring the impact of primal heuristics. Operations Research
+    References
+    ----------
+    Berthold, T. (2013). Measuring the impact of primal heuristics. Operations Research
     Letters 41(6), 611-614.
     """
     return _mean_over_time(run, [primal_gap(found.cost, reference) for found in run.trace], 1.0, horizon)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from services.inference import MIN_INSTANCES
 from services.metrics import GAP_CAP, display_cost, reference_costs
 from services.records import Results, Run, Status
 from services.summary import Interval, Pair, RankRow
@@ -41,8 +42,8 @@ def verdict(pair: Pair) -> str:
         return f"{winner} beats {loser} by {percent(size)} ({numbers})."
     if math.isnan(pair.difference.low):
         why = "one instance gives no interval"
-    elif pair.num_instances < 6:
-        why = f"{pair.num_instances} instances both answered are too few, at least 6 are needed"
+    elif pair.num_instances < MIN_INSTANCES:
+        why = f"{pair.num_instances} instances both answered are too few, at least {MIN_INSTANCES} are needed"
     else:
         why = f"{percent(pair.difference)} ({numbers})"
     return f"{unclaimed}: {why}."

@@ -1,8 +1,8 @@
 """What can and cannot be concluded from a comparison; docs/statistics.md is the protocol.
 
-A solver's value on an instance is the median over its seeds, a run without an answer counting as infinitely bad; an
-instance is answered where that median is finite. Means are over the instances that every solver was run on. Every
-function raises InvalidInput for runs that :func:`services.comparable.check_comparable` refuses.
+A solver's value on an instance is the median over its seeds, a run without an answer counting as infinitely
+bad; an instance is answered where that median is finite. Means are over the instances that every solver was
+run on. Every function raises InvalidInput for runs that :func:`services.comparable.check_comparable` refuses.
 """
 
 import itertools
@@ -15,15 +15,12 @@ import numpy.typing as npt
 from statsmodels.stats.multitest import multipletests
 
 from services.grid import Grid
-from services.inference import mean_intervals, rank_biserial, signed_rank_p
+from services.inference import ALPHA, MIN_INSTANCES, mean_intervals, rank_biserial, signed_rank_p
 from services.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
 from services.records import Comparison, Results
 from services.sentences import sentences
 from services.summary import GapCurve, Interval, Lead, Pair, Profile, RankRow, TargetRow
 
-ALPHA = 0.05
-MIN_INSTANCES = 6
-"""Fewest instances on which a difference is claimed: with five, no two-sided signed-rank p is below 0.05."""
 TIME_SHIFT = 10.0
 """Seconds added inside shifted geometric means."""
 PENALTY = 10.0
@@ -86,17 +83,19 @@ def pairs(results: Results) -> list[Pair]:
     A difference is claimed where Holm's corrected p is below 0.05, the 95 % interval of the mean excludes 0,
     ranks and mean agree on its sign, and there are at least six instances.
 
-    References ---------- Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J.
+    References
+    ----------
+    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of
     Statistics 6(2), 65-70.
     """
     grid = Grid.of(results)
     costs = dict(zip(grid.labels, grid.costs(), strict=True))
+    disturbed = dict(zip(grid.labels, grid.disturbed(), strict=True))
     declared = declared_pairs(results.comparison)
+    references = np.array(grid.references, dtype=float)
     counted = [np.isfinite(costs[first]) & np.isfinite(costs[second]) for first, second in declared]
     differences = [
-        relative_differences(
-            costs[first][both], costs[second][both], np.array(grid.references, dtype=float)[both]
-        )
+        relative_differences(costs[first][both], costs[second][both], references[both])
         for (first, second), both in zip(declared, counted, strict=True)
     ]
     p_values = [signed_rank_p(difference) for difference in differences]
@@ -122,7 +121,7 @@ def pairs(results: Results) -> list[Pair]:
                 corrected_p=float(holm) if tested else None,
                 effect=effect if tested else None,
                 claimed=bool(difference.size >= MIN_INSTANCES and holm < ALPHA and agree),
-                num_disturbed=grid.num_disturbed((first, second), both),
+                num_disturbed=int((disturbed[first] + disturbed[second])[both].sum()),
             )
         )
     return found
@@ -176,7 +175,7 @@ def gap_over_time(results: Results, times: Sequence[float] | Array | None = None
 def leader_by_time(results: Results, times: Sequence[float] | Array | None = None) -> list[Lead]:
     """Who has the lowest mean capped gap when, and where that is clear; nobody where the lowest is shared.
 
-    A lead lasts to the start of the next. ``clear`` is judged time by time, without correction for their number.
+    A lead lasts to the start of the next. ``clear`` is judged time by time, uncorrected for their number.
     """
     seconds = default_times(results.comparison.budget) if times is None else np.asarray(times, dtype=float)
     grid, gaps = _gaps_at(results, seconds)
@@ -249,7 +248,7 @@ def times_to_target(results: Results, target_gap: float = 1.0) -> list[TargetRow
     counted = grid.complete()
     arrivals = [seconds_to_gap(run, grid.reference(place), target_gap) for place, run in enumerate(grid.runs)]
     seconds = grid.medians([math.inf if arrival is None else arrival for arrival in arrivals])[:, counted]
-    costs = grid.costs()[:, counted]
+    costs, disturbed = grid.costs()[:, counted], grid.disturbed()
     budget = results.comparison.budget
     reached = np.isfinite(seconds)
     common = reached.all(axis=0)
@@ -261,7 +260,7 @@ def times_to_target(results: Results, target_gap: float = 1.0) -> list[TargetRow
             num_answered=int(np.isfinite(costs[place]).sum()),
             num_reached=int(reached[place].sum()),
             num_common=int(common.sum()),
-            num_disturbed=grid.num_disturbed([label], counted),
+            num_disturbed=int(disturbed[place, counted].sum()),
             seconds_all=shifted_geometric_mean(np.where(reached[place], seconds[place], budget)),
             seconds_penalised=shifted_geometric_mean(
                 np.where(reached[place], seconds[place], PENALTY * budget)

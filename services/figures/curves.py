@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
-from services.figures.theme import faint, interval_text, log_ticks, new_figure, solver_styles
+from services.figures.theme import faint, log_ticks, new_figure, solver_styles
 from services.metrics import GAP_CAP
 from services.summary import GapCurve, Profile
+from services.wording import interval_words
 
 GAP_FLOOR = 0.01
 """Smallest percent gap on the log axis; what is at or below it is drawn on it."""
@@ -30,27 +31,22 @@ def gap_over_time_figure(curves: Sequence[GapCurve], solvers: Iterable[str]) -> 
         # Where there is no interval (nan) the band closes on the line.
         low = [_drawn(point.low, point.value) for point in curve.gap]
         high = [_drawn(point.high, point.value) for point in curve.gap]
+        edge = {"legendgroup": style.name, "showlegend": False, "hoverinfo": "skip", "mode": "lines"}
+        none = {"width": 0, "shape": "hv"}
+        band = faint(style.colour, 0.16)
+        figure.add_trace(go.Scatter(x=curve.seconds, y=low, line=none, **edge))
         figure.add_trace(
-            go.Scatter(
-                x=[*curve.seconds, *reversed(curve.seconds)],
-                y=[*high, *reversed(low)],
-                fill="toself",
-                fillcolor=faint(style.colour, 0.16),
-                line={"width": 0},
-                hoverinfo="skip",
-                legendgroup=style.name,
-                showlegend=False,
-            )
+            go.Scatter(x=curve.seconds, y=high, line=none, fill="tonexty", fillcolor=band, **edge)
         )
         figure.add_trace(
             go.Scatter(
                 x=curve.seconds,
                 y=[_drawn(point.value) for point in curve.gap],
-                text=[interval_text(point) for point in curve.gap],
+                text=[interval_words(point) for point in curve.gap],
                 name=style.name,
                 legendgroup=style.name,
                 mode="lines",
-                line={"color": style.colour, "dash": style.dash, "width": 2.2},
+                line={"color": style.colour, "dash": style.dash, "width": 2.2, "shape": "hv"},
                 hovertemplate=f"{style.name}<br>after %{{x:.3g}} s: gap %{{text}} %<extra></extra>",
             )
         )

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from services.figures.theme import faint, interval_text, message_figure, new_figure, solver_styles, text
+from services.figures.theme import faint, message_figure, new_figure, solver_styles, text
 from services.summary import Interval, Pair, RankRow
+from services.wording import interval_words, number
 
 BETTER, WORSE = "#5b8cff", "#ee6600"
 
@@ -39,7 +40,7 @@ def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure
                     "width": 5,
                 },
                 hovertemplate=(
-                    f"{text(row.solver, 120)}<br>mean gap {interval_text(row.gap)} %"
+                    f"{text(row.solver, 120)}<br>mean gap {interval_words(row.gap)} %"
                     f"<br>answered {row.num_answered} of {row.num_instances}<extra></extra>"
                 ),
             )
@@ -79,9 +80,9 @@ def pair_matrix_figure(pairs: Sequence[Pair], solvers: Sequence[str]) -> go.Figu
             low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
             difference = Interval(sign * pair.difference.value, low, high)
             colour[row][column] = math.copysign(1, difference.value) if pair.claimed else 0
-            words[row][column] = f"{difference.value:+.2f}"
+            words[row][column] = number(difference.value, signed=True)
             hover[row][column] = (
-                f"{styles[names[row]].name} − {styles[names[column]].name}<br>{interval_text(difference)} %"
+                f"{styles[names[row]].name} − {styles[names[column]].name}<br>{interval_words(difference)} %"
                 f" on {pair.num_instances} instances<br>{'claimed' if pair.claimed else 'not claimed'}"
             )
     figure = new_figure(height=110 + 46 * len(names))

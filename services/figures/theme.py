@@ -1,14 +1,11 @@
 """The look all figures share: one template, and one colour and symbol per solver."""
 
 import html
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
-
-from services.summary import Interval
 
 PALETTE = ("#5b8cff", "#ee6600", "#117755", "#cc66cc", "#8844bb", "#bb8855", "#cc1133", "#6b7a8f")
 """Contrast of at least 3 to white and to near-black, and apart under simulated colour blindness."""
@@ -48,12 +45,6 @@ def text(value: str, length: int = LABEL_LENGTH) -> str:
     """``value`` on one line, shortened to ``length`` characters, with tags and entities made harmless."""
     line = " ".join(value.split())
     return html.escape(line if len(line) <= length else line[: length - 1] + "…", quote=False)
-
-
-def interval_text(interval: Interval) -> str:
-    """``value [low, high]`` with two decimals; the value alone where there is no interval."""
-    bounds = "" if math.isnan(interval.low) else f" [{interval.low:.2f}, {interval.high:.2f}]"
-    return f"{interval.value:.2f}{bounds}"
 
 
 def log_ticks() -> dict[str, Any]:
@@ -110,5 +101,6 @@ def _template() -> go.layout.Template:
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
         "hoverlabel": {"font": {"family": FONT, "size": 12}, "align": "left"},
         "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": INK},
     }
     return go.layout.Template(layout=layout)

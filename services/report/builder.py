@@ -2,20 +2,23 @@
 
 import base64
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import jinja2
 import plotly.graph_objects as go
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from instances.problem import Description
+from services import wording
 from services.figures.curves import gap_over_time_figure, performance_profile_figure
 from services.figures.gaps import family, features, gap_by_group_figure, gap_by_size_figure
 from services.figures.maps import solution_map
 from services.figures.ranking import pair_matrix_figure, ranking_figure
 from services.figures.theme import solver_styles
-from services.records import Results
+from services.records import Results, Run
 from services.report import content
 from services.statistics import conclusion, gap_over_time, pairs, performance_profile, rank
 
@@ -25,8 +28,8 @@ HERE = Path(__file__).parent
 def render_report(results: Results, path: Path) -> None:
     """Write a comparison's report: one HTML file that needs nothing beside it, not even a network.
 
-    Names, comments and logs come from strangers: everything is escaped, and the page's own policy lets no script run
-    but the report's two, which it knows by hash.
+    Names, comments and logs come from strangers: everything is escaped, and the page's own policy lets no
+    script run but the report's two, which it knows by hash.
 
     Parameters
     ----------
@@ -44,6 +47,14 @@ def render_report(results: Results, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    for filtering in (
+        wording.number,
+        wording.interval_bounds,
+        wording.p_words,
+        wording.seconds_words,
+        _breakable,
+    ):
+        environment.filters[filtering.__name__.strip("_")] = filtering
     page = environment.get_template("report.html.j2").render(
         **_content(results),
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
@@ -73,12 +84,13 @@ def _content(results: Results) -> dict[str, object]:
         figures["family"] = gap_by_group_figure(gaps, families, "family")
     if len(set(used.values())) > 1:
         figures["features"] = gap_by_group_figure(gaps, used, "set of features")
-    maps = []
+    maps: list[tuple[str, Description, str, Run]] = []
     for run in content.chosen_for_maps(results):
         solution = run.trace[-1].solution or results.solutions[run.key]
         figure_id = f"map-{len(maps)}"
         figures[figure_id] = solution_map(results.documents[run.instance], solution)
-        maps.append((figure_id, results.instances[run.instance], run))
+        description = results.instances[run.instance]
+        maps.append((figure_id, description, wording.cost_words(run.trace[-1].cost, description), run))
     return {
         "results": results,
         "comparison": results.comparison,
@@ -94,7 +106,7 @@ def _content(results: Results) -> dict[str, object]:
         "failures": content.failures(results),
         "versions": content.versions(results),
         "machines": sorted({run.machine for run in results.runs if run.machine}),
-        "cost_words": content.cost_words,
+        "max_sentences": content.MAX_SENTENCES,
         "max_failures": content.MAX_FAILURES,
         "made_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
@@ -103,6 +115,11 @@ def _content(results: Results) -> dict[str, object]:
 def _figure_json(figure: go.Figure) -> Markup:
     """The figure as JSON that cannot end the script element that holds it."""
     return Markup(figure.to_json().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _breakable(label: str) -> Markup:
+    """A label that may break after its punctuation."""
+    return Markup(re.sub("([:,=])", r"\1<wbr>", str(escape(label))))
 
 
 def _policy_hash(script: str) -> str:

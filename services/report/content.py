@@ -9,25 +9,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from instances.problem import BestKnown, Description
+from instances.problem import Description
 from services.figures.gaps import family
 from services.grid import Grid
 from services.metrics import percent_gap, reference_costs
 from services.records import Results, Run, Status
+from services.wording import cost_words, number
 
 MAX_MAPS = 12
 MAX_MAP_LOCATIONS = 3_000
 MAX_FAILURES = 40
+MAX_SENTENCES = 15
 LOG_TAIL_LINES = 25
 LOG_TAIL_CHARACTERS = 3_000
 
 Medians = Mapping[str, Mapping[str, float]]
-"""Median cost over seeds, in integer units, by solver label and digest: inf where unanswered, nan where not run."""
+"""Median cost over seeds in integer units, by solver and digest: inf where unanswered, nan where not run."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a solver did on an instance: its percent gap, or how its runs ended. ``value`` is nan without a gap."""
+    """What a solver did on an instance: its percent gap or, with ``value`` nan, how its runs ended."""
 
     words: str
     value: float
@@ -45,6 +47,8 @@ class InstanceRow:
     found: str
     improvement: str
     """Words where a cost below the best-known one was found, else empty."""
+    suspicious: bool
+    """Whether that best-known one was published as proven optimal."""
     cells: tuple[Cell, ...]
 
 
@@ -83,12 +87,6 @@ def median_costs(results: Results) -> Medians:
     }
 
 
-def cost_words(cost: float, description: Description) -> str:
-    """A cost in display units with at most four decimals and narrow spaces between thousands."""
-    shown = f"{cost / 10**description.decimals:,.{min(description.decimals, 4)}f}"
-    return shown.replace(",", "\u202f")
-
-
 def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
     """A row per instance in the order of the comparison."""
     references = reference_costs(results)
@@ -103,13 +101,19 @@ def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
             (median[digest] for median in medians.values() if math.isfinite(median[digest])), default=None
         )
         costs = [run.cost for label in medians for run in runs_of[digest, label] if run.cost is not None]
+        known = description.best_known
+        better = known is not None and min(costs, default=known.cost) < known.cost
+        proven = known is not None and known.proven_optimal
         rows.append(
             InstanceRow(
                 description=description,
                 reference="none" if reference is None else cost_words(reference, description),
                 reference_kind=kind,
                 found=cost_words(min(costs), description) if costs else "none",
-                improvement=_improvement(min(costs, default=None), description.best_known),
+                improvement=("below a proven optimum" if proven else "better than the best-known")
+                if better
+                else "",
+                suspicious=better and proven,
                 cells=tuple(
                     _cell(runs_of[digest, label], median[digest], reference, lowest, description)
                     for label, median in medians.items()
@@ -241,16 +245,7 @@ def _cell(
         reason = next((run.reason for run in unanswered if run.reason), "")
         return Cell(str(status), math.nan, f"{seeds}. {clean(reason)[:200]}")
     gap = percent_gap(median, reference)
-    words = f"{gap:.2f}" if math.isfinite(gap) else "∞"
-    return Cell(words, gap, f"median cost {cost_words(median, description)}, {seeds}", median == lowest)
-
-
-def _improvement(found: int | None, known: BestKnown | None) -> str:
-    if found is None or known is None or found >= known.cost:
-        return ""
-    return (
-        "below a proven optimum: check the rounding" if known.proven_optimal else "better than the best-known"
-    )
+    return Cell(number(gap), gap, f"median cost {cost_words(median, description)}, {seeds}", median == lowest)
 
 
 def _merit(run: Run) -> tuple[int, float]:

@@ -15,8 +15,7 @@ function draw(box) {
   const config = {
     responsive: true,
     displaylogo: false,
-    scrollZoom: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    modeBarButtons: [["toImage", "resetScale2d"]],
   };
   Plotly.newPlot(box, figure.data, figure.layout, config);
 }

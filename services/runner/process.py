@@ -17,6 +17,7 @@ from typing import Any
 
 from instances.errors import InvalidInput
 from services.runner import proc
+from solvers import registry
 
 LOG_BYTES = 64 * 1024
 MESSAGE_BYTES = 64 * 1024 * 1024
@@ -80,7 +81,7 @@ class SolverProcess:
     Unavailable
         If the solver cannot be imported or prepared.
     InvalidInput
-        If its parameters are wrong.
+        If there is no such solver, or its parameters are wrong.
 
     Notes
     -----
@@ -109,6 +110,7 @@ class SolverProcess:
         return process.greeting
 
     def _start(self, name: str, cores: frozenset[int], threads: int, memory: int) -> None:
+        registry.find(name)
         self.threads = threads
         self.memory = memory
         self.mark = uuid.uuid4().hex

@@ -92,7 +92,7 @@ class LeakingGrandchild(_Routing):
     """Takes memory in a process of its own."""
 
     def solve(self, instance: RoutingInstance, search: Search) -> None:
-        code = "import time; hoard = [bytearray(b'x' * 2**20) for _ in range(450)]; time.sleep(60)"
+        code = "import time; hoard = [bytearray(b'x' * 2**20) for _ in range(485)]; time.sleep(60)"
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -106,7 +106,6 @@ class Forking(_Routing):
         search.report(singles(instance))
         code = (
             "import os, sys, time\n"
-            "os.setsid()\n"
             "if os.fork() == 0:\n"
             "    open(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\n"
             "    time.sleep(600)\n"
@@ -124,7 +123,6 @@ class Deserting(Forking):
     def solve(self, instance: RoutingInstance, search: Search) -> None:
         code = (
             "import os, sys, time\n"
-            "os.setsid()\n"
             "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\n"
             "time.sleep(600)\n"
         )

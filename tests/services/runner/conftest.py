@@ -34,6 +34,7 @@ def hostile_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     )
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(HOSTILE)]))
+    patch.syspath_prepend(site)
     yield
     patch.undo()
 

@@ -11,7 +11,7 @@ from instances.errors import InvalidInput
 from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
 from services.records import Status
-from services.runner.process import SolverProcess, Unavailable
+from services.runner.process import SolverProcess
 from services.runner.slot import TRACE_LENGTH, _Judge, _thinned
 
 SINGLES_COST = 2 * 10 * sum(range(1, 21))
@@ -157,7 +157,7 @@ def test_unimportable_solver_is_unavailable_with_the_message(slot, task):
 
 def test_unknown_solver_and_parameter_are_bad_input(slot, task):
     """Unknown names are refused with what there is."""
-    with pytest.raises(Unavailable, match="unknown; there are: .*trivial"):
+    with pytest.raises(InvalidInput, match="unknown; there are: .*trivial"):
         SolverProcess("no-such-solver", {}, slot.cores, 1, slot.memory)
     with pytest.raises(InvalidInput, match="unknown parameter 'speed'; accepted are: record"):
         SolverProcess("forking", {"speed": "9"}, slot.cores, 1, slot.memory)

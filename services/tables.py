@@ -1,0 +1,64 @@
+"""The comparison on a terminal: tables that fit 80 columns."""
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from services.records import Results
+from services.statistics import conclusion, pairs, rank
+from services.wording import interval_bounds, number, p_words, seconds_words
+
+MAX_SENTENCES = 12
+
+
+def ranking_table(results: Results) -> Table:
+    """Solvers by mean percent gap: answered, gap with 95 % interval, primal integral, seconds to best."""
+    table = _table(f"{results.comparison.name}: ranking by mean gap, budget {results.comparison.budget:g} s")
+    table.add_column("solver", overflow="fold", min_width=8)
+    for heading in ("answered", "gap %", "95 % interval", "primal\nintegral", "s to\nbest", "dis-\nturbed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rank(results):
+        table.add_row(
+            Text(row.solver),
+            f"{row.num_answered}/{row.num_instances}",
+            number(row.gap.value),
+            interval_bounds(row.gap),
+            number(row.primal_integral.value, 3),
+            seconds_words(row.seconds_to_best),
+            f"{row.num_disturbed}/{row.num_runs}",
+        )
+    return table
+
+
+def pairs_table(results: Results) -> Table:
+    """Every declared pair on the instances both answered; claimed differences are marked."""
+    table = _table("pairs: mean difference in percent, negative where the first is better")
+    table.add_column("first", overflow="fold", min_width=8)
+    table.add_column("second", overflow="fold", min_width=8)
+    for heading in ("diff %", "95 % interval", "w/t/l", "p (Holm)"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("claimed", no_wrap=True)
+    for pair in pairs(results):
+        table.add_row(
+            Text(pair.first),
+            Text(pair.second),
+            number(pair.difference.value if pair.difference else None, signed=True),
+            interval_bounds(pair.difference),
+            f"{pair.wins}/{pair.ties}/{pair.losses}",
+            p_words(pair.corrected_p),
+            Text("yes", style="bold green") if pair.claimed else Text("no", style="dim"),
+        )
+    return table
+
+
+def conclusion_text(results: Results) -> Group:
+    """The conclusion, a sentence a line; beyond twelve, how many more the report has."""
+    said = conclusion(results)
+    more = len(said) - MAX_SENTENCES
+    lines = [Text(f"• {sentence}", overflow="fold") for sentence in said[:MAX_SENTENCES]]
+    return Group(*lines, *([Text(f"… and {more} more in the report", style="dim")] if more > 0 else []))
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)

@@ -1,0 +1,51 @@
+"""How numbers are written for people, in tables, figures and reports alike."""
+
+import math
+
+from instances.problem import Description
+from services.summary import Interval
+
+NONE = "–"
+"""What stands where there is no number."""
+
+
+def number(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
+    """A number with a true minus sign; a dash where there is none, an infinity sign where it is infinite."""
+    if value is None or math.isnan(value):
+        return NONE
+    words = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return "∞" if math.isinf(value) else words.replace("-", "−")
+
+
+def interval_bounds(interval: Interval | None, digits: int = 2) -> str:
+    """``[low, high]``; nothing where there is no interval."""
+    if interval is None or math.isnan(interval.low):
+        return ""
+    return f"[{number(interval.low, digits)}, {number(interval.high, digits)}]"
+
+
+def interval_words(interval: Interval | None, digits: int = 2) -> str:
+    """``value [low, high]``."""
+    return (
+        f"{number(interval.value if interval else None, digits)} {interval_bounds(interval, digits)}".rstrip()
+    )
+
+
+def cost_words(cost: float, description: Description) -> str:
+    """A cost in display units with at most four decimals and narrow spaces between thousands."""
+    shown = f"{cost / 10**description.decimals:,.{min(description.decimals, 4)}f}"
+    return shown.replace(",", "\u202f").replace("-", "−")
+
+
+def seconds_words(seconds: float) -> str:
+    """Seconds with three significant digits, without the unit."""
+    if math.isnan(seconds):
+        return NONE
+    return f"{seconds:.3g}" if abs(seconds) < 100 else f"{seconds:.0f}"
+
+
+def p_words(p_value: float | None) -> str:
+    """A p-value with three decimals, ``< 0.001`` below them."""
+    if p_value is None or math.isnan(p_value):
+        return NONE
+    return "<\u00a00.001" if p_value < 0.001 else f"{p_value:.3f}"

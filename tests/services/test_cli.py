@@ -1,0 +1,283 @@
+"""The command line: results on stdout, progress on stderr, and exit codes that a script can rely on."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from instances.files import write_instance, write_jsonl
+from instances.routing.generators import generate
+
+VERSUS = str(Path(sys.executable).with_name("versus"))
+
+
+def versus(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run([VERSUS, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three small CVRP instances in one JSON-lines file, the first also as .vrp."""
+    folder = tmp_path_factory.mktemp("instances")
+    made = generate("x", size=20, count=3, seed=5)
+    write_jsonl(made, folder / "set.jsonl")
+    write_instance(made[0], folder / "first.vrp")
+    return folder
+
+
+def test_help_lists_every_command_and_imports_no_solver():
+    """``--help`` knows all commands; torch and ortools stay unloaded."""
+    shown = versus("--help")
+    assert shown.returncode == 0
+    for command in ("generate", "info", "solvers", "solve", "verify", "compare", "report", "export", "fetch"):
+        assert command in shown.stdout
+    code = (
+        "import sys, services.cli.main\n"
+        "heavy = {'torch', 'ortools', 'pyvrp', 'numpy', 'plotly', 'sqlalchemy', 'networkx'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert loaded.returncode == 0, loaded.stderr
+
+
+def test_info_says_what_an_instance_is(folder):
+    """Info names size, features, rounding and the best-known cost, as text and as JSON."""
+    shown = versus("info", folder / "first.vrp")
+    assert shown.returncode == 0
+    for word in ("customers", "20", "capacity", "nearest", "best-known cost", "none in the table"):
+        assert word in shown.stdout
+    (description,) = json.loads(versus("info", folder / "first.vrp", "--json").stdout)
+    assert (description["size"], description["features"]) == (20, ["capacity"])
+
+
+def test_solve_then_verify_agree(folder, tmp_path):
+    """A solution written by solve is feasible at its stated cost; a changed cost or route is not."""
+    out = tmp_path / "answer.sol"
+    solved = versus("solve", folder / "first.vrp", "--solver", "savings", "--out", out, "--json")
+    assert solved.returncode == 0, solved.stderr
+    answer = json.loads(solved.stdout)
+    assert answer["status"] == "finished"
+    verified = versus("verify", folder / "first.vrp", out, "--json")
+    assert verified.returncode == 0
+    verdict = json.loads(verified.stdout)
+    assert verdict["cost"] == verdict["claimed_cost"] == answer["cost"]
+    text = out.read_text()
+    out.write_text(text.replace(f"Cost {answer['cost']}", "Cost 1"))
+    wrong = versus("verify", folder / "first.vrp", out)
+    assert wrong.returncode == 1
+    assert f"costs {answer['cost']} and claims 1" in wrong.stdout
+    out.write_text("\n".join(text.splitlines()[1:]) + "\n")
+    infeasible = versus("verify", folder / "first.vrp", out)
+    assert infeasible.returncode == 1
+    assert "is not visited" in infeasible.stdout
+
+
+def test_solve_without_answer_exits_1(folder):
+    """A decline is an answer of the solver, but none to the instance."""
+    declined = versus("solve", folder / "first.vrp", "--solver", "christofides", "--json")
+    assert declined.returncode == 1
+    answer = json.loads(declined.stdout)
+    assert (answer["status"], answer["cost"]) == ("declined", None)
+    assert answer["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["solve", "first.vrp", "--solver", "no-such"], "unknown; there are: "),
+        (["solve", "first.vrp", "--solver", "pyvrp:speed=1"], "unknown parameter 'speed'; accepted are"),
+        (["solve", "first.vrp", "--solver", "savings", "--budget", "soon"], "write 500ms, 2s, 5m or 1h"),
+        (["solve", "first.vrp", "--solver", "savings", "--memory", "1K"], "write 512M or 4G"),
+        (["solve", "first.vrp", "--solver", "savings", "--seed", "-1"], "accepted are 0 to 2^31 - 1"),
+        (["solve", "first.vrp", "--solver", "savings", "--out", "answer.doc"], "answer.doc"),
+        (["solve", "set.jsonl", "--solver", "savings"], "holds 3 instances; solve takes one"),
+        (["solve", "none.vrp", "--solver", "savings"], "none.vrp"),
+        (["info", "none.vrp"], "none.vrp"),
+        (["info", "first.vrp", "--rounding", "roughly"], "roughly"),
+        (["verify", "first.vrp", "none.sol"], "none.sol"),
+        (["compare", "first.vrp", "--solver", "savings"], "--out: is needed"),
+        (["compare", "first.vrp", "--out", "x"], "at least one solver"),
+        (["compare", "first.vrp", "--solver", "no-such", "--out", "x"], "unknown; there are: "),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--jobs", "999"], "--jobs: 999 jobs"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--threads", "999"], "--threads"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--reference", "b"], "is none of the solvers"),
+        (["compare", "none.toml", "--out", "x"], "no such file"),
+        (["report", "."], "no results here"),
+        (["export", "."], "no results here"),
+        (["generate", "routing", "spiral", "--size", "10", "--out", "x"], "unknown kind; accepted are uniform"),
+        (["generate", "routing", "x", "--size", "0", "--out", "x"], "size"),
+        (["generate", "routing", "x", "--size", "9", "--out", "x", "--option", "colour=red"], "colour"),
+        (["no-such-command"], "No such command"),
+    ],
+)  # fmt: skip
+def test_bad_input_exits_2_with_one_message_and_writes_nothing(folder, arguments, message):
+    """Every wrong argument is named with what is accepted, and leaves no file behind."""
+    before = sorted(folder.rglob("*"))
+    refused = versus(*arguments, cwd=folder)
+    assert refused.returncode == 2, refused.stderr
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert refused.stdout == ""
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_compare_lists_all_bad_files_and_runs_nothing(folder, tmp_path):
+    """All paths are read before the first run."""
+    (tmp_path / "one.vrp").write_text("DIMENSION : many\n")
+    (tmp_path / "two.vrp").write_text("")
+    out = tmp_path / "out"
+    refused = versus("compare", folder, tmp_path, "--solver", "savings", "--out", out)
+    assert refused.returncode == 2
+    assert "one.vrp" in refused.stderr
+    assert "two.vrp" in refused.stderr
+    assert not out.exists()
+
+
+@pytest.fixture(scope="module")
+def compared(folder, tmp_path_factory):
+    """A small finished comparison."""
+    out = tmp_path_factory.mktemp("compared")
+    done = versus(
+        "compare", folder / "set.jsonl", "--solver", "savings", "--solver", "nearest", "--solver", "pyvrp:iterations=20",
+        "--budget", "5s", "--seeds", 2, "--out", out,
+    )  # fmt: skip
+    return out, done
+
+
+def test_compare_makes_table_report_and_store(compared):
+    """One command leaves a table on stdout and the report, the definition and the store in the folder."""
+    out, done = compared
+    assert done.returncode == 0, done.stderr
+    for word in ("savings", "nearest", "pyvrp:iterations=20"):
+        assert word in done.stdout
+    assert {"report.html", "comparison.toml", "versus.sqlite"} <= {path.name for path in out.iterdir()}
+    assert "18/18" in done.stderr
+
+
+def test_compare_again_runs_nothing_and_shows_the_same(compared, folder):
+    """A finished comparison is shown again, not run again; its definition file names it as well."""
+    out, done = compared
+    before = versus("export", out).stdout
+    again = versus("compare", out / "comparison.toml")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
+    assert versus("export", out).stdout == before
+
+
+def test_another_comparison_does_not_enter_the_folder(compared, folder):
+    """A folder keeps its comparison; other terms are refused."""
+    out, _ = compared
+    refused = versus("compare", folder / "set.jsonl", "--solver", "savings", "--budget", "5s", "--out", out)
+    assert refused.returncode == 2
+    assert "holds a comparison of other instances, solvers or terms" in refused.stderr
+
+
+def test_export_has_a_row_for_each_run(compared, tmp_path):
+    """CSV, JSON and Parquet hold the same rows with at least the promised columns."""
+    import pyarrow.parquet as pq
+
+    out, _ = compared
+    rows = list(csv.DictReader(io.StringIO(versus("export", out).stdout)))
+    assert len(rows) == 18
+    promised = {"instance", "solver", "seed", "status", "cost", "gap", "seconds_to_best", "primal_integral"}
+    assert promised <= set(rows[0])
+    as_json = json.loads(versus("export", out, "--format", "json").stdout)
+    assert [row["cost"] for row in as_json] == [type(a["cost"])(b["cost"]) for a, b in zip(as_json, rows, strict=True)]
+    file = tmp_path / "runs.parquet"
+    assert versus("export", out, "--format", "parquet", "--out", file).returncode == 0
+    assert pq.read_table(file).to_pylist() == as_json
+
+
+def test_report_can_be_made_again(compared):
+    """The report is a function of the store."""
+    out, _ = compared
+    (out / "report.html").unlink()
+    assert versus("report", out).returncode == 0
+    assert (out / "report.html").stat().st_size > 1_000_000
+
+
+def test_incomplete_comparison_exits_1(folder, tmp_path):
+    """An instance that no solver answered makes the comparison incomplete."""
+    done = versus(
+        "compare", folder / "first.vrp", "--solver", "christofides", "--budget", "1s", "--out", tmp_path / "out"
+    )
+    assert done.returncode == 1
+    assert "christofides" in done.stdout
+
+
+def test_interrupt_exits_130_and_leaves_no_child(folder, tmp_path):
+    """Ctrl-C ends the command at once, and its solver children with it."""
+    process = subprocess.Popen(
+        [VERSUS, "compare", str(folder / "set.jsonl"), "--solver", "ortools", "--budget", "60s", "--out",
+         str(tmp_path / "out")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    _wait_for_child(process)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert _solver_children(process.pid) == []
+
+
+def _wait_for_child(process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not _solver_children(process.pid):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _solver_children(parent: int) -> list[str]:
+    """Process ids of living solver children that name ``parent`` as theirs."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+        except (NotADirectoryError, FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if b"services.runner.child" in arguments and str(parent).encode() in arguments:
+            found.append(entry.name)
+    return found
+
+
+def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp_path):
+    """After SIGKILL in the middle, the same command finishes the rest; the data equal an uninterrupted run's."""
+    arguments = [
+        "compare", folder / "set.jsonl", "--solver", "savings", "--solver", "insertion",
+        "--solver", "pyvrp:iterations=200", "--solver", "ortools:iterations=30", "--budget", "20s", "--seeds", 3,
+    ]  # fmt: skip
+    whole, broken = tmp_path / "whole" / "same", tmp_path / "broken" / "same"
+    assert versus(*arguments, "--out", whole).returncode == 0
+    process = subprocess.Popen([VERSUS, *map(str, arguments), "--out", str(broken)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while _finished(broken) < 10 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {row["key"]: row for row in _rows(broken)}
+    assert 10 <= len(kept) < 36
+    assert versus(*arguments, "--out", broken).returncode == 0
+    resumed = _rows(broken)
+    assert len(resumed) == len({row["key"] for row in resumed}) == 36
+    assert {row["key"]: row for row in resumed if row["key"] in kept} == kept
+    timeless = ("key", "instance", "solver", "seed", "status", "cost", "gap")
+    assert [[row[c] for c in timeless] for row in resumed] == [[row[c] for c in timeless] for row in _rows(whole)]
+
+
+def _finished(folder: Path) -> int:
+    return len(_rows(folder)) if (folder / "versus.sqlite").exists() else 0
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(versus("export", folder).stdout)))
