@@ -5,6 +5,7 @@ A document is an object with ``"problem": "routing"``, ``"version": 1`` and the 
 """
 
 from dataclasses import fields
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,11 @@ def _array(name: str, value: Any) -> np.ndarray:
         array = np.array(value)
     except (ValueError, OverflowError):
         array = np.array(None)
-    if array.ndim != rank or array.dtype.kind != "i":
-        raise InvalidInput(f"must be a {'list' if rank == 1 else 'list of lists'} of integers within int64", name)
+    entries = chain.from_iterable(value) if array.ndim == rank == 2 else value
+    if array.ndim != rank or array.dtype.kind != "i" or set(map(type, entries)) != {int}:
+        raise InvalidInput(
+            f"must be a {'list' if rank == 1 else 'list of lists'} of integers within int64", name
+        )
     return array
 
 

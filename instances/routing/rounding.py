@@ -62,19 +62,21 @@ def planar_distances(dx: IntArray, dy: IntArray, coordinate_decimals: int, rule:
     largest = 2 * reach * reach * (2 * factor) ** 2
     if largest < 2**52 and divisor == 1:
         return _small_distances(dx, dy, factor, rule)
-    if largest >= 2**62:
+    if largest >= 2**62 or divisor > 10**8:
         exact = np.frompyfunc(lambda x, y: _planar_distance(int(x), int(y), factor, divisor, rule), 2, 1)
         return np.asarray(exact(dx, dy), dtype=np.int64)
     squared = dx * dx + dy * dy
+    distances: IntArray
     match rule:
         case Rounding.TRUNCATED:
-            return integer_sqrt(squared * factor**2) // divisor
+            distances = integer_sqrt(squared * factor**2) // divisor
         case Rounding.CEILING | Rounding.ATT:
             quotient = -(-squared // _ceiling_divisor(divisor, rule))
             root = integer_sqrt(quotient)
-            return root + (root * root < quotient)
+            distances = root + (root * root < quotient)
         case _:
-            return (integer_sqrt(squared * (2 * factor) ** 2) // divisor + 1) // 2
+            distances = (integer_sqrt(squared * (2 * factor) ** 2) // divisor + 1) // 2
+    return distances
 
 
 def _small_distances(dx: IntArray, dy: IntArray, factor: int, rule: Rounding) -> IntArray:

@@ -102,7 +102,8 @@ def generate(
     if chosen.make is None:
         if stream == "training":
             raise InvalidInput(f"{kind} is a test set: training must never draw from it", "stream")
-        seed = seed or (kool.TEST_SEED if stream == "test" else kool.VALIDATION_SEED)
+        if seed is None:
+            seed = kool.TEST_SEED if stream == "test" else kool.VALIDATION_SEED
         made = kool.make_set(size, count, seed, problem)
     else:
         seed = 1 if seed is None else seed
@@ -110,21 +111,27 @@ def generate(
         seeds = (stream_seed(stream, seed, family, size, index) for index in range(count))
         made = [chosen.make(np.random.default_rng(source), size, problem, settings) for source in seeds]
     return [
-        _named(instance, kind, problem, size, seed, index, options) for index, instance in enumerate(made)
+        _named(instance, chosen, problem, size, seed, index, stream, options)
+        for index, instance in enumerate(made)
     ]
 
 
 def _named(
     instance: RoutingInstance,
-    kind: str,
+    kind: Kind,
     problem: str,
     size: int,
     seed: int,
     index: int,
+    stream: Stream,
     options: dict[str, Any],
 ) -> RoutingInstance:
     """The instance with its name and, as comment, what makes it again."""
-    family = kind if problem == KINDS[kind].problems[0] else f"{kind}-{problem}"
-    settings = "".join(f", {name}={value}" for name, value in options.items())
-    comment = f"generator {kind}, problem {problem}, size {size}, seed {seed}, number {index}{settings}"
-    return replace(instance, name=f"{family}-n{size}-s{seed}-{index:04d}", comment=comment)
+    variant = [text for text, usual in ((problem, kind.problems[0]), (stream, "test")) if text != usual]
+    family = "-".join((kind.name, *variant, *(str(value) for value in options.values() if value is not None)))
+    recipe = {"problem": problem, "size": size, "seed": seed, "number": index, "stream": stream, **options}
+    return replace(
+        instance,
+        name=f"{family}-n{size}-s{seed}-{index:04d}",
+        comment=f"generator {kind.name}: {', '.join(f'{key}={value}' for key, value in recipe.items())}",
+    )

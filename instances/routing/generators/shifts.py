@@ -89,7 +89,7 @@ def make_explosion(
 def make_rotation(
     rng: np.random.Generator, size: int, problem: str, options: RotationOptions
 ) -> RoutingInstance:
-    """A random subset of the customers is rotated about the origin by a random angle, and shifted at random."""
+    """A random subset of the customers is rotated about the origin by a random angle, then shifted."""
     sample = sample_uniform(rng, 1, size, problem)
     points, angle = _customers(sample, size), rng.uniform(0.0, 2.0 * np.pi)
     turned = rng.random(size) < options.share

@@ -87,14 +87,15 @@ def make(rng: np.random.Generator, size: int, problem: str, options: SolomonOpti
     demand = np.concatenate(([0], _demand(rng, size, placement == "clustered")))
     services = np.full(size + 1, service)
     services[0] = 0
-    distances = RoutingInstance(rounding=Rounding.TRUNCATED, coordinates=coordinates).distances
-    latest = day - distances[:, 0] - services
+    places = RoutingInstance(rounding=Rounding.TRUNCATED, coordinates=coordinates)
+    from_depot = places.lengths(np.zeros(size + 1, np.int64), np.arange(size + 1))
+    latest = day - from_depot - services
     open_windows = np.stack((np.zeros(size + 1, np.int64), latest), axis=1)
 
     if placement == "clustered":
-        centres, _ = _construct(distances, open_windows, services, demand, capacity)
+        centres, _ = _construct(places, open_windows, services, demand, capacity)
     else:
-        centres = rng.integers(distances[0], latest, endpoint=True)
+        centres = rng.integers(from_depot, latest, endpoint=True)
     windows = open_windows.copy()
     narrowed = 1 + rng.permutation(size)[: round(density * size)]
     half = np.rint(np.maximum(rng.normal(half_width, half_width / 5, len(narrowed)), 0.0) * day).astype(
@@ -102,7 +103,7 @@ def make(rng: np.random.Generator, size: int, problem: str, options: SolomonOpti
     )
     windows[narrowed, 0] = np.maximum(centres[narrowed] - half, 0)
     windows[narrowed, 1] = np.minimum(centres[narrowed] + half, latest[narrowed])
-    _, num_routes = _construct(distances, windows, services, demand, capacity)
+    _, num_routes = _construct(places, windows, services, demand, capacity)
     return RoutingInstance(
         rounding=Rounding.TRUNCATED,
         coordinates=coordinates,
@@ -134,7 +135,7 @@ def _demand(rng: np.random.Generator, size: int, clustered: bool) -> IntArray:
 
 
 def _construct(
-    distances: IntArray, windows: IntArray, services: IntArray, demand: IntArray, capacity: int
+    places: RoutingInstance, windows: IntArray, services: IntArray, demand: IntArray, capacity: int
 ) -> tuple[IntArray, int]:
     """Each location's start of service, and the number of routes, of a greedy construction.
 
@@ -145,7 +146,7 @@ def _construct(
     waiting = np.arange(1, len(demand))
     num_routes = position = time = load = 0
     while len(waiting):
-        arrival = time + services[position] + distances[position, waiting]
+        arrival = time + services[position] + places.lengths(np.array(position), waiting)
         feasible = (arrival <= windows[waiting, 1]) & (load + demand[waiting] <= capacity)
         if position == 0:
             num_routes += 1
