@@ -1,5 +1,7 @@
 """Intervals of means by the bootstrap, and the signed-rank test of paired differences."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
@@ -22,8 +24,8 @@ _BLOCK = 2_000_000  # Drawn indices held at a time, so that memory does not grow
 def mean_intervals(values: Array, num_resamples: int = NUM_RESAMPLES) -> list[Interval]:
     """Mean of each column with its 95 % BCa bootstrap interval; rows are resampled together.
 
-    Same input, same output: the draws depend on the number of rows alone. All columns share them, which is
-    what makes this some hundred times faster than scipy.stats.bootstrap column by column.
+    Same input, same output: the draws depend on the number of rows alone. Equal to scipy.stats.bootstrap,
+    which gathers where this multiplies matrices: 24 times slower on the curves of 10,000 runs.
 
     Parameters
     ----------
@@ -109,6 +111,23 @@ def signed_rank_p(differences: Array) -> float:
     statistic = doubled[differences > 0].sum()
     tail = min(probabilities[: statistic + 1].sum(), probabilities[statistic:].sum())
     return float(min(1.0, 2 * tail))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p-values, in the order given.
+
+    Equal to statsmodels' ``multipletests``, which collects garbage on every call (some 0.1 s here).
+
+    References
+    ----------
+    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of
+    Statistics 6(2), 65-70.
+    """
+    order = np.argsort(p_values)
+    scaled = np.asarray(p_values, dtype=float)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return [float(value) for value in corrected]
 
 
 def rank_biserial(differences: Array) -> float:

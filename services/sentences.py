@@ -107,7 +107,10 @@ def _new_best(results: Results) -> list[str]:
     said = []
     for digest, run in beaten.items():
         instance = results.instances[digest]
-        cost, known = (display_cost(value, instance) for value in (run.cost, _known_cost(results, digest)))
+        cost, known = (
+            f"{display_cost(value, instance):.{instance.decimals}f}"
+            for value in (run.cost, _known_cost(results, digest))
+        )
         said.append(
             f"{run.solver} found a better solution than the best-known one of {instance.name}: "
             f"{cost} against {known}."

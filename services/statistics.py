@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from statsmodels.stats.multitest import multipletests
 
 from services.grid import Grid
-from services.inference import ALPHA, MIN_INSTANCES, mean_intervals, rank_biserial, signed_rank_p
+from services.inference import ALPHA, MIN_INSTANCES, holm, mean_intervals, rank_biserial, signed_rank_p
 from services.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
 from services.records import Comparison, Results
 from services.sentences import sentences
@@ -82,11 +81,6 @@ def pairs(results: Results) -> list[Pair]:
 
     A difference is claimed where Holm's corrected p is below 0.05, the 95 % interval of the mean excludes 0,
     ranks and mean agree on its sign, and there are at least six instances.
-
-    References
-    ----------
-    Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scandinavian Journal of
-    Statistics 6(2), 65-70.
     """
     grid = Grid.of(results)
     costs = dict(zip(grid.labels, grid.costs(), strict=True))
@@ -100,9 +94,9 @@ def pairs(results: Results) -> list[Pair]:
     ]
     p_values = [signed_rank_p(difference) for difference in differences]
     # The family was declared beforehand: a pair with nothing to test stays in it.
-    corrected = multipletests(p_values, alpha=ALPHA, method="holm")[1] if declared else []
+    corrected = holm(p_values)
     found = []
-    for (first, second), both, difference, interval, p_value, holm in zip(
+    for (first, second), both, difference, interval, p_value, corrected_p in zip(
         declared, counted, differences, _mean_intervals_of(differences), p_values, corrected, strict=True
     ):
         effect = rank_biserial(difference)
@@ -118,9 +112,9 @@ def pairs(results: Results) -> list[Pair]:
                 ties=int((difference == 0).sum()),
                 losses=int((difference > 0).sum()),
                 p_value=p_value if tested else None,
-                corrected_p=float(holm) if tested else None,
+                corrected_p=corrected_p if tested else None,
                 effect=effect if tested else None,
-                claimed=bool(difference.size >= MIN_INSTANCES and holm < ALPHA and agree),
+                claimed=bool(difference.size >= MIN_INSTANCES and corrected_p < ALPHA and agree),
                 num_disturbed=int((disturbed[first] + disturbed[second])[both].sum()),
             )
         )

@@ -8,7 +8,7 @@ import pytest
 from instances.problem import BestKnown, Description
 from services.records import Comparison, Incumbent, Results, Run, Status
 
-# What a solver did on an instance with one seed: nothing, a cost found at once, or a trace of (seconds, cost).
+# What a solver did on an instance with one seed: nothing, a cost, or a trace of (seconds, cost).
 Outcome = None | int | Sequence[tuple[float, int]]
 
 
