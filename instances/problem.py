@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +43,7 @@ class Description:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One instance read from a file, with what the reader wants the user to know (a convention it chose, say)."""
+    """One instance read from a file, with what the user should know (a convention that was chosen, say)."""
 
     instance: Instance
     path: Path
@@ -53,6 +54,13 @@ class Problem(Protocol):
     """A problem domain: load, dump, verify, describe."""
 
     name: str
+    suffixes: tuple[str, ...]
+    """Suffixes of its own instance formats, besides the JSON document; ``.gz`` may follow each."""
+    solution_suffixes: tuple[str, ...]
+    """Suffixes of its solution formats."""
+
+    def owns(self, instance: Instance) -> bool:
+        """Whether an instance is one of this problem."""
 
     def load(self, document: dict[str, Any]) -> Instance:
         """The instance of a JSON document; InvalidInput if it is none."""
@@ -72,14 +80,18 @@ class Problem(Protocol):
     def describe(self, instance: Instance) -> Description:
         """The instance in words and numbers."""
 
-    def reads(self, path: Path) -> bool:
-        """Whether a file's name says that it holds instances of this problem."""
-
     def read(self, path: Path, rounding: str | None) -> Iterator[FileEntry]:
-        """The instances of a file; InvalidInput if it is malformed."""
+        """The instances of a file with one of the suffixes; InvalidInput if it is malformed."""
 
-    def read_solution(self, instance: Instance, path: Path) -> tuple[Solution, int | None]:
-        """The solution of a file and the cost it claims, in the instance's integer units."""
+    def write(self, instance: Instance, path: Path) -> None:
+        """Write an instance in the format of the path's suffix; InvalidInput if that cannot hold it."""
+
+    def read_solution(self, instance: Instance, path: Path) -> tuple[Solution, int | Decimal | None]:
+        """The solution of a file and the cost it claims, in the instance's units.
+
+        The claim equals the referee's cost if and only if it is true; it is no integer where it is finer than
+        the unit.
+        """
 
     def write_solution(self, instance: Instance, solution: Solution, cost: int, path: Path) -> None:
         """Write a solution with its verified cost in the format that the path's suffix names."""

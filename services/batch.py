@@ -6,9 +6,10 @@ from pathlib import Path
 
 from instances.errors import InvalidInput
 from instances.files import read_paths
-from instances.problem import Instance, Problem
+from instances.problem import Description, Instance, Problem
 from instances.problems import problem_of
 from services import definition as definitions
+from services.comparable import check_comparable
 from services.definition import Definition
 from services.records import Comparison, Results, Run, Status
 from services.runner.machine import core_slots, describe_machine
@@ -25,6 +26,7 @@ class Plan:
     comparison: Comparison
     instances: dict[str, tuple[Problem, Instance]]
     """By digest, in order."""
+    descriptions: dict[str, Description]
     cores: list[frozenset[int]]
     notes: tuple[str, ...]
 
@@ -40,7 +42,8 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
     Raises
     ------
     InvalidInput
-        If a file, a solver spec or a term is wrong; bad files are all listed.
+        If a file, a solver spec or a term is wrong (bad files are all listed), or if the instances cannot be
+        averaged together.
     Unavailable
         If a solver cannot be imported here.
     """
@@ -64,7 +67,9 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
         batch=definition.batch,
         reference=definition.reference,
     )
-    return Plan(definition, comparison, instances, cores, tuple(notes))
+    descriptions = {digest: problem.describe(instance) for digest, (problem, instance) in instances.items()}
+    check_comparable(Results(comparison, descriptions, ()))
+    return Plan(definition, comparison, instances, descriptions, cores, tuple(notes))
 
 
 def open_results(plan: Plan, folder: Path, command: str) -> Store:
@@ -85,7 +90,10 @@ def open_results(plan: Plan, folder: Path, command: str) -> Store:
             )
         return store
     environment = {**describe_machine(), "command": command}
-    described = ((problem.describe(instance), problem.dump(instance)) for problem, instance in plan.instances.values())
+    described = (
+        (plan.descriptions[digest], problem.dump(instance))
+        for digest, (problem, instance) in plan.instances.items()
+    )
     store.add_comparison(plan.comparison, described, environment)
     definitions.write(plan.definition, folder / definitions.FILE_NAME)
     return store

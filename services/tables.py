@@ -1,7 +1,8 @@
 """The comparison on a terminal: tables that fit 80 columns."""
 
+import re
+
 from rich import box
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -15,12 +16,12 @@ MAX_SENTENCES = 12
 def ranking_table(results: Results) -> Table:
     """Solvers by mean percent gap: answered, gap with 95 % interval, primal integral, seconds to best."""
     table = _table(f"{results.comparison.name}: ranking by mean gap, budget {results.comparison.budget:g} s")
-    table.add_column("solver", overflow="fold", min_width=8)
+    table.add_column("solver", overflow="fold", min_width=10)
     for heading in ("answered", "gap %", "95 % interval", "primal\nintegral", "s to\nbest", "dis-\nturbed"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rank(results):
         table.add_row(
-            Text(row.solver),
+            _label(row.solver),
             f"{row.num_answered}/{row.num_instances}",
             number(row.gap.value),
             interval_bounds(row.gap),
@@ -34,15 +35,18 @@ def ranking_table(results: Results) -> Table:
 def pairs_table(results: Results) -> Table:
     """Every declared pair on the instances both answered; claimed differences are marked."""
     table = _table("pairs: mean difference in percent, negative where the first is better")
-    table.add_column("first", overflow="fold", min_width=8)
-    table.add_column("second", overflow="fold", min_width=8)
+    table.add_column("first", overflow="fold", min_width=10)
+    table.add_column("second", overflow="fold", min_width=10)
     for heading in ("diff %", "95 % interval", "w/t/l", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("claimed", no_wrap=True)
+    num_disturbed = sum(run.disturbed for run in results.runs)
+    if num_disturbed:
+        table.caption = f"{num_disturbed} of {len(results.runs)} runs were disturbed"
     for pair in pairs(results):
         table.add_row(
-            Text(pair.first),
-            Text(pair.second),
+            _label(pair.first),
+            _label(pair.second),
             number(pair.difference.value if pair.difference else None, signed=True),
             interval_bounds(pair.difference),
             f"{pair.wins}/{pair.ties}/{pair.losses}",
@@ -52,13 +56,21 @@ def pairs_table(results: Results) -> Table:
     return table
 
 
-def conclusion_text(results: Results) -> Group:
+def conclusion_text(results: Results) -> Text:
     """The conclusion, a sentence a line; beyond twelve, how many more the report has."""
     said = conclusion(results)
-    more = len(said) - MAX_SENTENCES
-    lines = [Text(f"• {sentence}", overflow="fold") for sentence in said[:MAX_SENTENCES]]
-    return Group(*lines, *([Text(f"… and {more} more in the report", style="dim")] if more > 0 else []))
+    lines = [f"• {sentence}" for sentence in said[:MAX_SENTENCES]]
+    if len(said) > MAX_SENTENCES:
+        lines.append(f"… and {len(said) - MAX_SENTENCES} more in the report")
+    return Text("\n".join(lines))
+
+
+def _label(solver: str) -> Text:
+    """A label that may break after its punctuation."""
+    return Text(re.sub(r"([:,])(?=\S)", r"\1 ", solver))
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    return Table(
+        title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )

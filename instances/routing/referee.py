@@ -3,6 +3,7 @@
 All sums are of Python integers: a wrong solution may have any length, and none may wrap around to a good one.
 """
 
+from decimal import Decimal
 from itertools import chain
 
 import numpy as np
@@ -177,8 +178,5 @@ def _above_limit(instance: RoutingInstance, what: str, number: int, value: int, 
 
 
 def _decimal(instance: RoutingInstance, value: int) -> str:
-    """A non-negative distance or time as people write it: 8273 with one decimal is 827.3."""
-    if not instance.decimals:
-        return str(value)
-    whole, part = divmod(value, 10**instance.decimals)
-    return f"{whole}.{part:0{instance.decimals}d}"
+    """A distance or time as people write it: 8273 with one decimal is 827.3."""
+    return f"{Decimal(value).scaleb(-instance.decimals):f}"

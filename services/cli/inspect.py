@@ -66,6 +66,7 @@ def verify(
     Exit code 1 if it is infeasible or if the cost it claims is not its cost.
     """
     from dataclasses import asdict
+    from decimal import Decimal
 
     from instances.files import read_path
     from instances.problems import problem_of
@@ -83,7 +84,9 @@ def verify(
     verdict = problem.verify(entry.instance, routes)
     honest = verdict.feasible and claimed in (None, verdict.cost)
 
-    def shown(cost: int | None) -> str | None:
+    def shown(cost: int | Decimal | None) -> str | None:
+        if isinstance(cost, Decimal):
+            return str(cost.scaleb(-decimals))
         return None if cost is None else cost_text(cost, decimals)
 
     if as_json:

@@ -33,10 +33,11 @@ def solve(
     from instances.errors import InvalidInput
     from instances.files import read_path
     from instances.problems import problem_of
+    from instances.text import suffix
     from services.cli.terminal import cost_text, fail, notice, stdout
     from services.metrics import percent_gap
     from services.quantities import parse_bytes, parse_seconds
-    from services.records import Incumbent
+    from services.records import Incumbent, Status
     from services.runner.machine import core_slots
     from services.runner.slot import Slot, Task
 
@@ -52,8 +53,8 @@ def solve(
     description = problem.describe(entry.instance)
     known = description.best_known
     task = Task("", problem, entry.instance, description.digest, solver, solver, 0, seed, parse_seconds(budget))
-    if out is not None:
-        problem.check_solution_path(out)
+    if out is not None and suffix(out) not in problem.solution_suffixes:
+        raise InvalidInput(f"accepted are {', '.join(problem.solution_suffixes)}", f"--out {out}")
 
     def line(incumbent: Incumbent) -> str:
         text = f"{incumbent.seconds:9.3f} s  cost {cost_text(incumbent.cost, description.decimals)}"
@@ -63,6 +64,8 @@ def solve(
 
     with Slot(core_slots(1, threads)[0], threads, parse_bytes(memory)) as slot:
         run = slot.run(task, on_incumbent=lambda incumbent: notice(line(incumbent)))
+    if run.status is Status.UNAVAILABLE:
+        fail(f"solver {solver!r} is unavailable: {run.reason}")
     best = run.trace[-1] if run.trace else None
     if best is not None and out is not None:
         problem.write_solution(entry.instance, problem.load_solution(best.solution), best.cost, out)
@@ -84,6 +87,4 @@ def solve(
         reason = f" ({run.reason})" if run.reason else ""
         answer = line(best).strip() if best else "no solution"
         stdout.print(f"{run.status}{reason}: {answer}", markup=False, highlight=False)
-    if run.status == "unavailable":
-        raise typer.Exit(2)
     raise typer.Exit(0 if best else 1)

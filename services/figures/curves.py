@@ -86,7 +86,7 @@ def performance_profile_figure(profiles: Sequence[Profile], solvers: Iterable[st
                 hovertemplate=f"{style.name}<br>%{{y:.0f}} % within %{{x:.2f}} %<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text="above the best solver's cost by at most (percent)", rangemode="tozero")
+    figure.update_xaxes(title_text="excess over the best solver (percent)", rangemode="tozero")
     figure.update_yaxes(title_text="instances (percent)", range=[0, 103])
     return figure
 

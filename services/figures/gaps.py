@@ -8,7 +8,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from instances.problem import Description
-from services.figures.theme import faint, log_ticks, message_figure, new_figure, solver_styles, text
+from services.figures.theme import (
+    category_axis,
+    faint,
+    log_ticks,
+    message_figure,
+    new_figure,
+    solver_styles,
+    text,
+)
 
 Gaps = Mapping[str, Mapping[str, float]]
 """Percent gap by solver label and instance digest; an instance that a solver did not answer is left out."""
@@ -55,7 +63,7 @@ def gap_by_size_figure(gaps: Gaps, instances: Mapping[str, Description]) -> go.F
                     text=[text(instances[digest].name) for digest in of_solver],
                     mode="markers",
                     marker={"color": faint(style.colour, 0.35), "symbol": style.symbol, "size": 5},
-                    legendgroup=solver,
+                    legendgroup=style.name,
                     showlegend=False,
                     hovertemplate=f"{style.name}<br>%{{text}} (%{{x}})<br>gap %{{y:.2f}} %<extra></extra>",
                 )
@@ -71,8 +79,9 @@ def gap_by_size_figure(gaps: Gaps, instances: Mapping[str, Description]) -> go.F
                 y=[y for _, y, _ in points],
                 customdata=[count for *_, count in points],
                 name=style.name,
-                legendgroup=solver,
+                legendgroup=style.name,
                 mode="lines+markers",
+                cliponaxis=False,
                 line={"color": style.colour, "dash": style.dash, "width": 2},
                 marker={"color": style.colour, "symbol": style.symbol, "size": 8},
                 hovertemplate=(
@@ -120,18 +129,14 @@ def gap_by_group_figure(gaps: Gaps, groups: Mapping[str, str], noun: str) -> go.
                 customdata=[len(inside[i]) for i in filled],
                 name=style.name,
                 mode="markers",
+                cliponaxis=False,
                 marker={"color": style.colour, "symbol": style.symbol, "size": 10},
                 hovertemplate=f"{style.name}<br>mean gap %{{x:.2f}} % of %{{customdata}}<extra></extra>",
             )
         )
     figure.update_xaxes(title_text="mean gap (percent)", rangemode="tozero")
-    figure.update_yaxes(
-        tickvals=list(range(len(shown))),
-        ticktext=[f"{text(name, 28)} ({counts[name]})" for name in shown],
-        range=[len(shown) - 0.5, -0.5],
-        zeroline=False,
-        ticks="",
-    )
+    names = [f"{group} ({counts[group]})" for group in shown]
+    figure.update_yaxes(range=[len(shown) - 0.5, -0.5], **category_axis(names))
     return figure
 
 

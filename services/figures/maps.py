@@ -38,7 +38,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
         )
     depot = int(document.get("depot", 0))
     routes = [list(route) for route in solution or () if route]
-    figure = new_figure(height=360)
+    figure = new_figure(height=300)
     returns = not document.get("open_routes", False)
     if len(routes) > 1:
         figure.add_trace(_depot_legs(points, depot, routes, returns))
@@ -51,7 +51,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
         figure.add_trace(_dots(customers, {"size": 5, "color": INK}, "customer"))
     square = {"size": 12, "symbol": "square", "color": INK, "line": {"width": 2, "color": "white"}}
     figure.add_trace(_dots([points[depot]], square, "depot"))
-    figure.update_layout(showlegend=False, margin={"l": 4, "r": 4, "t": 4, "b": 4}, dragmode="pan")
+    figure.update_layout(showlegend=False, margin={"l": 4, "r": 4, "t": 4, "b": 4})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x", scaleratio=1)
     return figure

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from services.figures.theme import faint, message_figure, new_figure, solver_styles, text
+from services.figures.theme import category_axis, faint, message_figure, new_figure, solver_styles, text
 from services.summary import Interval, Pair, RankRow
 from services.wording import interval_words, number
 
@@ -31,13 +31,14 @@ def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure
                 x=[row.gap.value],
                 y=[place],
                 mode="markers",
-                marker={"color": style.colour, "symbol": style.symbol, "size": 11},
+                cliponaxis=False,
+                marker={"color": style.colour, "symbol": style.symbol, "size": 9},
                 error_x={
                     "array": [row.gap.high - row.gap.value],
                     "arrayminus": [row.gap.value - row.gap.low],
                     "color": style.colour,
                     "thickness": 2,
-                    "width": 5,
+                    "width": 6,
                 },
                 hovertemplate=(
                     f"{text(row.solver, 120)}<br>mean gap {interval_words(row.gap)} %"
@@ -47,14 +48,8 @@ def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure
         )
     figure.update_layout(showlegend=False)
     figure.update_xaxes(title_text="mean gap (percent) with 95 % interval", rangemode="tozero")
-    figure.update_yaxes(
-        tickvals=list(range(len(rows))),
-        ticktext=[styles[row.solver].name for row in rows],
-        range=[len(rows) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        ticks="",
-    )
+    names = [row.solver for row in rows]
+    figure.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **category_axis(names))
     return figure
 
 
@@ -103,11 +98,6 @@ def pair_matrix_figure(pairs: Sequence[Pair], solvers: Sequence[str]) -> go.Figu
             ygap=2,
         )
     )
-    ticks = {
-        "tickvals": list(range(len(names))),
-        "ticktext": [styles[n].name for n in names],
-        "showgrid": False,
-    }
-    figure.update_xaxes(side="top", zeroline=False, ticks="", **ticks)
-    figure.update_yaxes(autorange="reversed", zeroline=False, ticks="", **ticks)
+    figure.update_xaxes(side="top", showgrid=False, **category_axis(names))
+    figure.update_yaxes(autorange="reversed", showgrid=False, **category_axis(names))
     return figure

@@ -1,13 +1,14 @@
 """The look all figures share: one template, and one colour and symbol per solver."""
 
 import html
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-PALETTE = ("#5b8cff", "#ee6600", "#117755", "#cc66cc", "#8844bb", "#bb8855", "#cc1133", "#6b7a8f")
+PALETTE = ("#5b8cff", "#ee6600", "#138058", "#cc66cc", "#8f48c4", "#bb8855", "#d2103a", "#6b7a8f")
 """Contrast of at least 3 to white and to near-black, and apart under simulated colour blindness."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -29,22 +30,40 @@ class SolverStyle:
 
 
 def solver_styles(labels: Iterable[str]) -> dict[str, SolverStyle]:
-    """A style per solver label, fixed by its place in the comparison; the first eight differ in colour."""
-    return {
-        label: SolverStyle(
-            name=text(label),
-            colour=PALETTE[i % len(PALETTE)],
-            symbol=SYMBOLS[i % len(SYMBOLS)],
-            dash=DASHES[i // len(PALETTE) % len(DASHES)],
+    """A style per solver label, fixed by its place in the comparison; the first eight differ in colour.
+
+    Labels that are alike when shortened are numbered, so that names stay distinct.
+    """
+    styles: dict[str, SolverStyle] = {}
+    names: set[str] = set()
+    for place, label in enumerate(labels):
+        name = text(label)
+        if name in names:
+            name = f"{text(label, LABEL_LENGTH - 5)} ({place + 1})"
+        names.add(name)
+        styles[label] = SolverStyle(
+            name=name,
+            colour=PALETTE[place % len(PALETTE)],
+            symbol=SYMBOLS[place % len(SYMBOLS)],
+            dash=DASHES[place // len(PALETTE) % len(DASHES)],
         )
-        for i, label in enumerate(labels)
-    }
+    return styles
 
 
 def text(value: str, length: int = LABEL_LENGTH) -> str:
-    """``value`` on one line, shortened to ``length`` characters, with tags and entities made harmless."""
+    """``value`` on one line, cut in its middle to ``length`` characters, tags and entities made harmless."""
+    return html.escape(_cut(value, length), quote=False)
+
+
+def tick_text(value: str) -> str:
+    """``value`` on at most two short lines, so that an axis leaves room for its figure on a phone."""
+    parts = textwrap.wrap(_cut(value, LABEL_LENGTH), LABEL_LENGTH // 2 + 2)
+    return "<br>".join(html.escape(part, quote=False) for part in parts)
+
+
+def _cut(value: str, length: int) -> str:
     line = " ".join(value.split())
-    return html.escape(line if len(line) <= length else line[: length - 1] + "…", quote=False)
+    return line if len(line) <= length else f"{line[: length - length // 2 - 1]}…{line[-(length // 2) :]}"
 
 
 def log_ticks() -> dict[str, Any]:
@@ -60,6 +79,17 @@ def faint(colour: str, alpha: float) -> str:
     """A ``#rrggbb`` colour with an opacity in [0, 1]."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
+
+
+def category_axis(names: Sequence[str]) -> dict[str, Any]:
+    """An axis with a name at 0, 1, 2, ..., clear of dots at zero."""
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": [tick_text(name) for name in names],
+        "ticklabelstandoff": 8,
+        "ticks": "",
+        "zeroline": False,
+    }
 
 
 def new_figure(*, height: int = 380) -> go.Figure:

@@ -20,7 +20,8 @@ from services.figures.ranking import pair_matrix_figure, ranking_figure
 from services.figures.theme import solver_styles
 from services.records import Results, Run
 from services.report import content
-from services.statistics import conclusion, gap_over_time, pairs, performance_profile, rank
+from services.sentences import sentences
+from services.statistics import gap_over_time, leader_by_time, pairs, performance_profile, rank
 
 HERE = Path(__file__).parent
 
@@ -47,14 +48,9 @@ def render_report(results: Results, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filtering in (
-        wording.number,
-        wording.interval_bounds,
-        wording.p_words,
-        wording.seconds_words,
-        _breakable,
-    ):
-        environment.filters[filtering.__name__.strip("_")] = filtering
+    filters = [wording.number, wording.interval_bounds, wording.p_words, wording.seconds_words]
+    environment.filters.update({filtering.__name__: filtering for filtering in filters})
+    environment.filters.update(breakable=_breakable, figure_json=_figure_json)
     page = environment.get_template("report.html.j2").render(
         **_content(results),
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
@@ -94,11 +90,12 @@ def _content(results: Results) -> dict[str, object]:
     return {
         "results": results,
         "comparison": results.comparison,
-        "words": conclusion(results),
+        "words": sentences(results, rows, paired),
         "rows": rows,
         "pairs": paired,
+        "leads": leader_by_time(results),
         "styles": solver_styles(labels),
-        "figures": {name: _figure_json(figure) for name, figure in figures.items()},
+        "figures": figures,
         "maps": maps,
         "instances": content.instance_rows(results, medians),
         "sources": content.reference_sources(results),

@@ -239,7 +239,9 @@ def _cell(
     if not runs:
         return Cell("not run", math.nan, "")
     unanswered = [run for run in runs if run.cost is None]
+    num_disturbed = sum(run.disturbed for run in runs)
     seeds = f"{len(runs) - len(unanswered)} of {len(runs)} runs answered"
+    seeds += f", {num_disturbed} disturbed" if num_disturbed else ""
     if reference is None or not math.isfinite(median):
         status = Counter(run.status for run in unanswered).most_common(1)[0][0]
         reason = next((run.reason for run in unanswered if run.reason), "")

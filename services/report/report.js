@@ -12,7 +12,11 @@ function draw(box) {
   if (box.dataset.drawn) return;
   box.dataset.drawn = "yes";
   const figure = JSON.parse(document.getElementById(box.dataset.figure).textContent);
+  // A finger scrolls the page, a mouse zooms.
+  const finger = matchMedia("(pointer: coarse)").matches;
+  if (finger) figure.layout.dragmode = false;
   const config = {
+    displayModeBar: finger || box.closest(".maps") ? false : "hover",
     responsive: true,
     displaylogo: false,
     modeBarButtons: [["toImage", "resetScale2d"]],

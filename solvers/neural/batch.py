@@ -45,7 +45,9 @@ class Batch:
     @property
     def distances(self) -> Tensor:
         """Euclidean distances in the batch's frame, float32, shape (B, N, N)."""
-        return torch.linalg.vector_norm(self.coordinates[:, :, None] - self.coordinates[:, None], dim=-1)
+        legs = self.coordinates[:, :, None] - self.coordinates[:, None]
+        distances: Tensor = torch.linalg.vector_norm(legs, dim=-1)
+        return distances
 
     def __getitem__(self, part: slice) -> "Batch":
         return Batch(
@@ -54,11 +56,16 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        tensors = (self.coordinates, self.demand, self.capacity, self.scale)
-        return Batch(*(tensor.to(device) for tensor in tensors), self.has_depot)
+        return Batch(
+            self.coordinates.to(device),
+            self.demand.to(device),
+            self.capacity.to(device),
+            self.scale.to(device),
+            self.has_depot,
+        )
 
     def augmented(self) -> "Batch":
-        """Its eight reflections and rotations (Kwon et al. 2020): A = 8 copies, shape (8 * B, ...), copy-major."""
+        """Its eight reflections and rotations, one whole batch after the other: 8 * B instances."""
         x, y = self.coordinates.unbind(-1)
         signs = [(sx, sy) for sx in (1, -1) for sy in (1, -1)]
         views = [torch.stack((sx * a, sy * b), dim=-1) for a, b in ((x, y), (y, x)) for sx, sy in signs]

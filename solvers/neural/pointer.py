@@ -1,15 +1,15 @@
 """``pointer``: an attention encoder and a distance-aware pointer decoder, for TSP and CVRP.
 
-Shapes: B instances, N locations (the depot first), D width, H heads, Q decoding queries of each instance. A query is
-one step of one trajectory; the decoder treats all queries alike, so one call scores one step of many trajectories
-(a rollout) or every step of all of them (training).
+Shapes: B instances, N locations (the depot first), D width, H heads, Q queries of each instance. A query is
+one step of one trajectory; the decoder treats all queries alike, so one call scores one step of many
+trajectories (a rollout) or every step of all of them (training).
 
 References
 ----------
 W. Kool et al., Attention, learn to solve routing problems!, ICLR 2019: encoder, glimpse and pointer.
 Y.-D. Kwon et al., POMO, NeurIPS 2020: many trajectories share one encoding.
-Z. Huang et al., Rethinking light decoder-based solvers (ReLD), ICLR 2025: distance in the score, a path from the last
-location to the score that goes round the glimpse.
+Z. Huang et al., Rethinking light decoder-based solvers for vehicle routing problems (ReLD), ICLR 2025:
+distance in the score, and a path from the last location to the score that goes round the glimpse.
 """
 
 import math
@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from solvers.neural.batch import Batch
 
@@ -57,7 +57,10 @@ class Keys(NamedTuple):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a feed-forward part, each behind a layer norm: no statistics cross locations or instances."""
+    """Self-attention and a feed-forward part, each behind a layer norm.
+
+    The norm is of one location alone, so an embedding does not depend on how a batch is put together.
+    """
 
     def __init__(self, config: PointerConfig) -> None:
         super().__init__()
@@ -77,7 +80,7 @@ class EncoderLayer(nn.Module):
             self.project(self.norm1(x)).view(size, nodes, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         )
         scale = sharpness / math.sqrt(width // self.heads)
-        attended = F.scaled_dot_product_attention(query, key, value, scale=scale)
+        attended = functional.scaled_dot_product_attention(query, key, value, scale=scale)
         x = x + self.combine(attended.transpose(1, 2).reshape(size, nodes, width))
         return x + self.feed_forward(self.norm2(x))  # type: ignore[no-any-return]
 
@@ -122,7 +125,9 @@ class Pointer(nn.Module):
         return Keys(
             query_last=last.contiguous(),
             query_first=first.contiguous(),
-            glimpse_keys=(key * (sharpness / math.sqrt(width // config.heads))).view(heads).permute(0, 2, 3, 1),
+            glimpse_keys=(key * (sharpness / math.sqrt(width // config.heads)))
+            .view(heads)
+            .permute(0, 2, 3, 1),
             glimpse_values=value.view(heads).transpose(1, 2),
             pointer_keys=(pointer / math.sqrt(width)).transpose(1, 2),
             affinity=affinity,
@@ -163,12 +168,15 @@ class Pointer(nn.Module):
 
 
 def _sharpness(nodes: int) -> float:
-    """The factor of every score before a softmax, so that attention is as selective among many as among few."""
+    """The factor of every score before a softmax, which keeps attention selective among many locations."""
     return math.log(max(nodes, 2)) / math.log(USUAL_SIZE)
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of (B, N, W) at (B, Q), shape (B, Q, W); an embedding's backward is the fastest scatter there is."""
+    """Rows of (B, N, W) at (B, Q), shape (B, Q, W).
+
+    As an embedding, because on the CPU its gradient is the fastest of the ways to scatter rows.
+    """
     size, nodes, width = table.shape
     offset = torch.arange(size, device=index.device)[:, None] * nodes
-    return F.embedding(index + offset, table.reshape(size * nodes, width))
+    return functional.embedding(index + offset, table.reshape(size * nodes, width))

@@ -1,7 +1,7 @@
 """Rollouts of a policy without gradients, and their log-likelihood with gradients in one batched pass.
 
-A rollout records what each decision saw. All decisions of all trajectories are then scored at once, which is several
-times faster than keeping the graph of one step after the other.
+A rollout records what each decision saw. All decisions of all trajectories are then scored at once, which is
+faster than keeping the graph of one step after the other.
 
 Shapes: B instances, S trajectories of each, T steps, N locations.
 """
@@ -9,8 +9,8 @@ Shapes: B instances, S trajectories of each, T steps, N locations.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from solvers.neural.batch import Batch
 from solvers.neural.pointer import Keys, Pointer
@@ -74,21 +74,30 @@ def rollout(
     """
     state = State.begin(batch, starts)
     first = None if batch.has_depot else state.first
-    steps = []
+    steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     while len(steps) < batch.num_locations - 1 or not bool(state.finished.all()):
         mask, load = state.mask, state.load
         scores = policy.scores(keys, state.last, load, mask, first)
         if generator is not None:
-            # The race of exponential clocks: argmax p / e is a draw from p.
-            scores = scores.softmax(dim=-1) / torch.empty_like(scores).exponential_(generator=generator)
-        action = scores.argmax(dim=-1)
+            action = _draw(scores.softmax(dim=-1), generator)
+        else:
+            action = scores.argmax(dim=-1)
         steps.append((action, state.last, load, mask))
         state = state.step(action)
     action, last, load, mask = (torch.stack(column, dim=1) for column in zip(*steps, strict=True))
     tours = torch.cat((starts[..., None], action.transpose(1, 2)), dim=-1)
     if batch.has_depot:
-        tours = F.pad(tours, (1, 0))
+        tours = functional.pad(tours, (1, 0))
     return Rollout(tour_lengths(batch, tours), starts, action, last, load, mask)
+
+
+def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """An index of each row, drawn by inverting the row's distribution function: one random number a row."""
+    steps = probabilities.cumsum(dim=-1)
+    uniform = torch.rand(steps[..., :1].shape, generator=generator, device=steps.device)
+    # Just below 1, so that rounding cannot lift the threshold to the total.
+    threshold = uniform * (1 - 2**-20) * steps[..., -1:]
+    return torch.searchsorted(steps, threshold, right=True)[..., 0]
 
 
 def log_likelihood(policy: Pointer, keys: Keys, rollouts: Rollout, has_depot: bool) -> Tensor:
@@ -102,5 +111,5 @@ def log_likelihood(policy: Pointer, keys: Keys, rollouts: Rollout, has_depot: bo
         rollouts.mask.reshape(size, -1, nodes),
         first,
     )
-    surprise = F.cross_entropy(scores.view(-1, nodes), rollouts.action.reshape(-1), reduction="none")
+    surprise = functional.cross_entropy(scores.view(-1, nodes), rollouts.action.reshape(-1), reduction="none")
     return -surprise.view(size, steps, num_starts).sum(dim=1)

@@ -1,4 +1,4 @@
-"""The decoding state of TSP and CVRP: an immutable value with ``mask`` and ``step``, independent of any network.
+"""The decoding state of TSP and CVRP: an immutable value with ``mask`` and ``step``, which knows no network.
 
 Shapes: B instances, S trajectories of each, N locations.
 """
@@ -29,6 +29,8 @@ class State:
         int64, shape (B, S): capacity left on the current route.
     visited
         bool, shape (B, S, N).
+    num_unvisited
+        int64, shape (B, S).
     has_depot
         Whether location 0 is a depot, to which routes return; False for TSP.
     """
@@ -39,14 +41,15 @@ class State:
     last: Tensor
     remaining: Tensor
     visited: Tensor
+    num_unvisited: Tensor
     has_depot: bool
 
     @classmethod
     def begin(cls, batch: Batch, starts: Tensor) -> "State":
-        """The state after the first choice: ``starts``, int64, shape (B, S), are the first locations visited.
+        """The state after the first choice, ``starts``: int64, shape (B, S), the first locations visited.
 
-        A trajectory of CVRP leaves the depot for its start; where the start is 0 it is still at the depot and its
-        first customer is left to the policy. A tour of TSP begins at its start.
+        A trajectory of CVRP leaves the depot for its start; where the start is 0 it is still at the depot, and
+        its first customer is left to the policy. A tour of TSP begins at its start.
         """
         size, num_starts = starts.shape
         capacity = batch.capacity[:, None]
@@ -60,6 +63,7 @@ class State:
             last=torch.zeros_like(starts),
             remaining=capacity.expand(size, num_starts),
             visited=visited,
+            num_unvisited=torch.full_like(starts, batch.num_locations - int(batch.has_depot)),
             has_depot=batch.has_depot,
         )
         return state.step(starts)
@@ -67,7 +71,7 @@ class State:
     @property
     def finished(self) -> Tensor:
         """bool, shape (B, S): every location is visited and a route is back at the depot."""
-        everywhere = self.visited.all(dim=-1)
+        everywhere = self.num_unvisited == 0
         return everywhere & (self.last == 0) if self.has_depot else everywhere
 
     @property
@@ -77,9 +81,9 @@ class State:
 
     @property
     def mask(self) -> Tensor:
-        """True = allowed; bool, shape (B, S, N). At least one step is allowed: a finished trajectory stays."""
+        """True = allowed; bool, shape (B, S, N), at least one; a finished trajectory stays."""
         allowed = ~self.visited & (self.demand <= self.remaining[..., None])
-        everywhere = self.visited.all(dim=-1)
+        everywhere = self.num_unvisited == 0
         if self.has_depot:
             allowed[..., 0] = (self.last != 0) | everywhere
             return allowed
@@ -87,11 +91,17 @@ class State:
 
     def step(self, action: Tensor) -> "State":
         """The state after going to ``action``, int64, shape (B, S), which the mask must allow."""
-        remaining = self.remaining - self.demand.expand_as(self.visited).gather(-1, action[..., None])[..., 0]
+        index = action[..., None]
+        remaining = self.remaining - self.demand.expand_as(self.visited).gather(-1, index)[..., 0]
         if self.has_depot:
             remaining = torch.where(action == 0, self.capacity, remaining)
-        visited = self.visited.scatter(-1, action[..., None], True)
-        return replace(self, last=action, remaining=remaining, visited=visited)
+        return replace(
+            self,
+            last=action,
+            remaining=remaining,
+            visited=self.visited.scatter(-1, index, True),
+            num_unvisited=self.num_unvisited - (~self.visited.gather(-1, index)[..., 0]).long(),
+        )
 
 
 def all_starts(batch: Batch) -> Tensor:
@@ -120,4 +130,5 @@ def tour_lengths(batch: Batch, tours: Tensor) -> Tensor:
     index = tours.reshape(size, -1, 1).expand(-1, -1, 2)
     points = batch.coordinates.gather(1, index).view(size, num_starts, steps, 2)
     legs = torch.linalg.vector_norm(points - points.roll(-1, dims=2), dim=-1)
-    return (legs.sum(dim=-1) * batch.scale[:, None]).float()
+    lengths: Tensor = legs.sum(dim=-1) * batch.scale[:, None]
+    return lengths.float()

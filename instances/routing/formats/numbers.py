@@ -22,7 +22,8 @@ def decimal(token: str) -> Decimal:
     Raises
     ------
     InvalidInput
-        If the token is no number (NaN and infinity are none), or needs more than 18 digits before or after the point.
+        If the token is no number (NaN and infinity are none), or needs more than 18 digits before or after
+        the point.
     """
     if not _NUMBER.fullmatch(token):
         raise InvalidInput(f"{token[:40]!r} is not a number")
@@ -44,7 +45,7 @@ def num_decimals(value: Decimal) -> int:
 
 
 def in_units(value: Decimal, decimals: int) -> int | Decimal:
-    """``value`` in units of ``10**-decimals``: an integer where that is exact, the exact decimal elsewhere."""
+    """``value`` in units of ``10**-decimals``: an integer where that is exact, else the exact decimal."""
     scaled = value.scaleb(decimals, _EXACT)
     return int(scaled) if scaled == scaled.to_integral_value() else scaled
 
@@ -92,12 +93,17 @@ def parse(tokens: Sequence[str], line_of: Callable[[int], int], signed: bool = F
         # One beyond the largest accepted value stands for all that is larger; it is refused below.
         values = np.array([max(-MAX_VALUE - 1, min(MAX_VALUE + 1, value)) for value in exact], dtype=np.int64)
     for wrong, accepted in (
-        (np.abs(values) > MAX_VALUE, f"magnitudes up to 2^53 units of 10^-{decimals}" if decimals else "up to 2^53"),
-        (values < 0 if not signed else np.zeros(0, bool), "numbers from 0"),
+        ((values < 0) & (not signed), "numbers from 0"),
+        (
+            (values < -MAX_VALUE) | (values > MAX_VALUE),
+            f"magnitudes up to 2^53 units of {text_of(1, decimals)}",
+        ),
     ):
         if wrong.any():
             index = int(np.argmax(wrong))
-            raise InvalidInput(f"{tokens[index]!r} is out of range; accepted are {accepted}", f"line {line_of(index)}")
+            raise InvalidInput(
+                f"{tokens[index]!r} is out of range; accepted are {accepted}", f"line {line_of(index)}"
+            )
     return values, decimals
 
 
@@ -112,7 +118,7 @@ def _plain_integers(tokens: Sequence[str]) -> IntArray | None:
 
 
 def rescale(values: IntArray, decimals: int, to: int, where: str) -> IntArray:
-    """Values in units of ``10**-decimals`` brought to units of ``10**-to``; InvalidInput where that is not exact."""
+    """Values in units of ``10**-decimals`` in units of ``10**-to``; InvalidInput where that is not exact."""
     if decimals > to:
         unit = text_of(1, to)
         raise InvalidInput(
@@ -123,4 +129,5 @@ def rescale(values: IntArray, decimals: int, to: int, where: str) -> IntArray:
     factor = 10 ** (to - decimals)
     if values.size and int(values.max()) * factor > MAX_VALUE:
         raise InvalidInput(f"is out of range; accepted are up to 2^53 units of 10^-{to}", where)
-    return values * factor
+    scaled: IntArray = values * factor
+    return scaled

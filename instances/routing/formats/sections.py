@@ -1,4 +1,4 @@
-"""The frame that TSPLIB and CVRPLIB files share: ``KEYWORD : value`` lines and sections of rows, with line numbers."""
+"""The frame of TSPLIB and CVRPLIB files: ``KEYWORD : value`` lines and sections of rows, by line number."""
 
 import re
 from collections.abc import Collection
@@ -28,7 +28,7 @@ class Section:
         return numbers.parse(tokens, lines.__getitem__, signed)
 
     def table(self, size: int, width: int, signed: bool = False) -> tuple[IntArray, int]:
-        """The ``width`` numbers of each of the nodes 1 to ``size``, shape (size, width), with their common decimals.
+        """The ``width`` numbers of each node 1 to ``size``, shape (size, width), with their common decimals.
 
         Raises
         ------
@@ -39,7 +39,9 @@ class Section:
         lines = [0] * size
         for line, tokens in self.rows:
             if len(tokens) != 1 + width:
-                raise InvalidInput(f"{len(tokens)} columns in {self.keyword}; expected {1 + width}", f"line {line}")
+                raise InvalidInput(
+                    f"{len(tokens)} columns in {self.keyword}; expected {1 + width}", f"line {line}"
+                )
             node = node_index(tokens[0], size, line)
             if lines[node]:
                 raise InvalidInput(f"node {node + 1} occurs again, after line {lines[node]}", f"line {line}")
@@ -81,7 +83,9 @@ class Sections:
         tokens = self.value(keyword).split()
         line = self.header[keyword][0]
         if len(tokens) != 1:
-            raise InvalidInput(f"{keyword} is {self.value(keyword)[:40]!r}; expected one number", f"line {line}")
+            raise InvalidInput(
+                f"{keyword} is {self.value(keyword)[:40]!r}; expected one number", f"line {line}"
+            )
         return numbers.parse(tokens, lambda _: line)
 
     def integer(self, keyword: str, low: int) -> int:
@@ -140,12 +144,12 @@ def split(text: str, keywords: Collection[str], section_keywords: Collection[str
         elif current is not None and not colon and "_" not in keyword:
             # A row that starts with a word, "nan" say: its reader says what is wrong with it.
             current.rows.append((line, stripped.split()))
+        elif keyword in keywords or keyword in section_keywords:
+            expected = f"{keyword} : value" if keyword in keywords else f"{keyword} alone"
+            raise InvalidInput(f"{stripped[:40]!r} should read {expected!r}", f"line {line}")
         else:
             accepted = ", ".join([*keywords, *section_keywords])
-            message = f"unknown keyword {keyword[:40]!r}" if not colon or value else f"unknown section {keyword[:40]!r}"
-            if keyword in keywords or keyword in section_keywords:
-                message = f"{keyword} should read {keyword + ' : value' if keyword in keywords else keyword}"
-            raise InvalidInput(f"{message}; accepted are {accepted}", f"line {line}")
+            raise InvalidInput(f"unknown keyword {keyword[:40]!r}; accepted are {accepted}", f"line {line}")
     return result
 
 
