@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from instances.routing.best_known import DOUBLE_PRECISION, OBJECTIVE, TABLE
+from instances.routing.best_known import OBJECTIVE, TABLE
 from instances.routing.formats import solomon, tsplib
 from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
@@ -70,7 +70,7 @@ def row(record: dict[str, str], files: dict[str, Path]) -> dict[str, object]:
         "total_demand": "" if instance is None or instance.demand is None else int(instance.demand.sum()),
         "digest": "" if instance is None else instance.digest,
         "rounding": rounding,
-        "objective": objective(name, record["convention"]),
+        "objective": objective(record["convention"]),
         "features": " ".join(sorted(features(record["set"], name))),
         "cost": record["best_known_cost"],
         "num_routes": details[0].removesuffix(" vehicles") if details else "",
@@ -100,10 +100,8 @@ def cmt_row(number: int, customers: int, capacity: int, cost: str) -> dict[str, 
     }
 
 
-def objective(name: str, convention: str) -> str:
+def objective(convention: str) -> str:
     """What a published cost is the least of."""
-    if name in DOUBLE_PRECISION:
-        return "distance in double precision"
     return "vehicles, then distance" if "hierarchical" in convention else OBJECTIVE
 
 

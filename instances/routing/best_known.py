@@ -18,8 +18,6 @@ from instances.routing.rounding import Rounding
 
 TABLE = Path(__file__).with_name("best_known.csv")
 OBJECTIVE = "distance"
-# Published for distances in double precision, which rounds some exact halves down; see docs/formats.md.
-DOUBLE_PRECISION = ("d198", "tsp225")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from instances.errors import InvalidInput
-from instances.routing.rounding import IntArray, Rounding, geographical_distances, planar_distances
+from instances.routing.rounding import (
+    IntArray,
+    Rounding,
+    geographical_distances,
+    nearest_with_tsplib_ties,
+    planar_distances,
+)
 
 MAX_LOCATIONS = 100_000
 MAX_VALUE = 2**53
@@ -137,6 +143,8 @@ class RoutingInstance:
         if self.rounding is Rounding.GEO:
             start, end = np.broadcast_arrays(start, end)
             return geographical_distances(start, end, self.coordinate_decimals)
+        if self.rounding is Rounding.NEAREST and self.coordinate_decimals:
+            return nearest_with_tsplib_ties(start, end, self.coordinate_decimals)
         return planar_distances(
             start[..., 0] - end[..., 0], start[..., 1] - end[..., 1], self.coordinate_decimals, self.rounding
         )

@@ -2,7 +2,7 @@
 
 Coordinates are integers in units of ``10**-coordinate_decimals``; distances are integers in units of
 ``10**-rule.decimals``, equal to those that exact arithmetic gives. TSPLIB's GEO alone follows its own
-floating-point definition.
+floating-point definition, and exact halves of fractional coordinates fall as TSPLIB's doubles put them.
 
 References
 ----------
@@ -124,6 +124,24 @@ def _planar_distance(dx: int, dy: int, factor: int, divisor: int, rule: Rounding
             return root + (root * root < quotient)
         case _:
             return (math.isqrt(squared * (2 * factor) ** 2) // divisor + 1) // 2
+
+
+def nearest_with_tsplib_ties(start: IntArray, end: IntArray, coordinate_decimals: int) -> IntArray:
+    """Nearest-integer distances of coordinate rows, shape (..., 2), whose exact halves fall as in TSPLIB.
+
+    TSPLIB's nint works on doubles, and its published optima rest on that: an exact half, which only fractional
+    coordinates can give, falls to whichever side the doubles put it (tsp225: 272 pairs). Nothing else is decided so.
+    """
+    delta = start - end
+    distances = planar_distances(delta[..., 0], delta[..., 1], coordinate_decimals, Rounding.NEAREST)
+    unit = 10**coordinate_decimals
+    doubles = start / unit - end / unit
+    below = (np.sqrt(doubles[..., 0] ** 2 + doubles[..., 1] ** 2) + 0.5).astype(np.int64) < distances
+    for place in map(tuple, np.argwhere(below)):
+        dx, dy = map(int, delta[place])
+        if 4 * (dx * dx + dy * dy) == ((2 * int(distances[place]) - 1) * unit) ** 2:
+            distances[place] -= 1
+    return distances
 
 
 def geographical_distances(origins: IntArray, destinations: IntArray, coordinate_decimals: int) -> IntArray:

@@ -186,6 +186,9 @@ class _Lazy(Mapping[str, Any]):
             raise KeyError(key)
         return _unpack(packed)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._keys)
 

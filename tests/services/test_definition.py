@@ -25,7 +25,18 @@ def test_definition_round_trips_and_keeps_paths_relative_to_the_file(tmp_path, m
     definitions.write(written, Path("out/comparison.toml"))
     read = definitions.read(Path("out/comparison.toml"))
     assert [path.resolve() for path in read.paths] == [tmp_path / "a.vrp", Path("/data/b.vrp")]
-    for field in ("solvers", "budget", "seeds", "seed", "threads", "memory", "batch", "reference", "rounding", "name"):
+    for field in (
+        "solvers",
+        "budget",
+        "seeds",
+        "seed",
+        "threads",
+        "memory",
+        "batch",
+        "reference",
+        "rounding",
+        "name",
+    ):
         assert getattr(read, field) == getattr(written, field)
 
 
@@ -35,14 +46,23 @@ def test_definition_round_trips_and_keeps_paths_relative_to_the_file(tmp_path, m
         ("instances = [", "is not TOML"),
         ('instances = ["a"]\nsolvers = ["b"]', "budget: is missing"),
         ('instances = "a"\nsolvers = ["b"]\nbudget = "1s"', "instances: is 'a'; expected a list of strings"),
-        ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nspeed = 1', "speed: unknown key; accepted are instances"),
+        (
+            'instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nspeed = 1',
+            "speed: unknown key; accepted are instances",
+        ),
         ('instances = ["a"]\nsolvers = ["b"]\nbudget = 1', "budget: is 1; expected a string"),
-        ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nseeds = true', "seeds: is True; expected an integer"),
+        (
+            'instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nseeds = true',
+            "seeds: is True; expected an integer",
+        ),
         ('instances = ["a"]\nsolvers = ["b", "b"]\nbudget = "1s"', "'b' is given twice"),
         ('instances = ["a"]\nsolvers = []\nbudget = "1s"', "at least one solver"),
         ('instances = []\nsolvers = ["b"]\nbudget = "1s"', "at least one file or folder"),
         ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nseeds = 0', "is 0; accepted are 1 to"),
-        ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nreference = "c"', "'c' is none of the solvers b"),
+        (
+            'instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nreference = "c"',
+            "'c' is none of the solvers b",
+        ),
     ],
 )
 def test_wrong_definition_is_refused_with_file_and_key(tmp_path, text, message):

@@ -7,7 +7,8 @@ from services.quantities import bytes_text, parse_bytes, parse_seconds, seconds_
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("2s", 2.0), ("500ms", 0.5), ("1m", 60.0), ("1h", 3600.0), ("0.25", 0.25), ("1e-1s", 0.1)]
+    ("text", "seconds"),
+    [("2s", 2.0), ("500ms", 0.5), ("1m", 60.0), ("1h", 3600.0), ("0.25", 0.25), ("1e-1s", 0.1)],
 )
 def test_durations_are_read(text, seconds):
     assert parse_seconds(text) == pytest.approx(seconds)

@@ -1,6 +1,9 @@
 """The HTML report: complete, self-contained, safe against hostile names, and quick for many runs."""
 
-import math
+import base64
+import hashlib
+import html
+import json
 import random
 import re
 import time
@@ -9,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs
 
 from instances.problem import BestKnown, Description
 from services.metrics import GAP_CAP
@@ -32,7 +36,15 @@ def make_results(
         digest, cost = f"{i:064x}", 10_000 + 700 * size
         known = BestKnown(cost, i % 2 == 0, "CVRPLIB", "2026-11") if i % 3 else None
         instances[digest] = Description(
-            "routing", f"{family}{i}", digest, size, "customers", ("capacity",), 0, {"rounding": "nearest"}, known
+            "routing",
+            f"{family}{i}",
+            digest,
+            size,
+            "customers",
+            ("capacity",),
+            0,
+            {"rounding": "nearest"},
+            known,
         )
         documents[digest] = {
             "problem": "routing",
@@ -48,13 +60,12 @@ def make_results(
                 costs = [round(cost * level * (1 + 0.4 / 3**step)) for step in range(trace_length)]
                 trace = tuple(Incumbent(0.01 * 2**step, value) for step, value in enumerate(costs))
                 solutions[key] = routes
-                runs.append(
-                    Run(
-                        key, digest, label, solvers[label], repetition, comparison.run_seed(digest, repetition),
-                        Status.FINISHED, trace=trace, num_reported=9, setup_seconds=0.2, wall_seconds=10.0,
-                        cpu_seconds=9.9, peak_bytes=90_000_000, versions={label: "1.2.3"}, machine="box",
-                    )  # fmt: skip
-                )
+                run = Run(
+                    key, digest, label, solvers[label], repetition, comparison.run_seed(digest, repetition),
+                    Status.FINISHED, trace=trace, setup_seconds=0.2, wall_seconds=10.0, cpu_seconds=9.9,
+                    peak_bytes=90_000_000, versions={label: "1.2.3"}, machine="box",
+                )  # fmt: skip
+                runs.append(run)
     environment = {"processor": "a CPU", "command": "versus compare data --solver ortools"}
     return Results(comparison, instances, tuple(runs), environment, documents, solutions)
 
@@ -85,3 +96,241 @@ class Page(HTMLParser):
             self.scripts.append(data)
         elif self.lasttag != "style":
             self.text += data
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The report of the plain comparison."""
+    path = tmp_path_factory.mktemp("plain") / "report.html"
+    render_report(make_results(), path)
+    return Page(path)
+
+
+def test_report_says_all_it_must(page: Page) -> None:
+    """Solvers with specs and versions, the budget, the instances and the environment are there."""
+    for words in (
+        *SOLVERS.values(),
+        "ortools 1.2.3",
+        "10 s",
+        "4 GiB",
+        "a CPU",
+        "versus compare data",
+        "X-n0",
+        "road11",
+    ):
+        assert words in page.text
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    assert {"summary", "ranking", "time", "pairs", "where", "instances", "routes", "failures"} <= ids
+
+
+def test_report_says_what_gaps_are_to(page: Page) -> None:
+    """The table of instances says for each which reference it has, the summary by how many and from when."""
+    assert page.text.count("best of comparison") == 4
+    assert "CVRPLIB, 2026-11 (proven optimal)" in page.text
+
+
+def test_report_needs_nothing_from_outside(page: Page) -> None:
+    """No element loads anything, and Plotly is there once."""
+    for tag, attributes in page.elements:
+        assert tag not in {"link", "img", "iframe", "object", "embed"}
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    assert page.source.count("* plotly.js v") == 1
+    assert "default-src 'none'" in page.source
+
+
+def test_policy_knows_the_scripts_of_the_page(page: Page) -> None:
+    """The hashes in the page's policy are those of its two scripts, byte for byte as a browser sees them."""
+    scripts = re.findall(r"<script>(.*?)</script>", page.source, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert len(hashes) == 2
+    assert all(f"'sha256-{digest}'" in html.unescape(page.source) for digest in hashes)
+
+
+def test_figures_are_valid_json(page: Page) -> None:
+    """Each plot has its figure, with data and a layout, and a height reserved for it."""
+    plots = [attributes for tag, attributes in page.elements if attributes.get("class") == "plot"]
+    assert len(plots) >= 6 + 12
+    figures = [json.loads(data) for data in page.scripts if data.startswith('{"data"')]
+    assert len(figures) == len(plots)
+    assert all(figure["data"] and figure["layout"]["height"] for figure in figures)
+
+
+HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(1)>"'{{ 7*7 }}"""
+
+
+def test_hostile_names_inject_nothing(tmp_path: Path) -> None:
+    """Labels, specs, names, reasons, logs and versions show as text; no element comes of them."""
+    results = make_results(num_instances=7, solvers={HOSTILE: HOSTILE, "pyvrp": "pyvrp"})
+    hostile = {
+        "features": (HOSTILE,),
+        "size_unit": HOSTILE,
+        "best_known": BestKnown(1, True, HOSTILE, HOSTILE),
+    }
+    instances = {
+        digest: replace(
+            description, name=f"{HOSTILE}{i}", properties={"family": f"{HOSTILE}{i % 2}"}, **hostile
+        )
+        for i, (digest, description) in enumerate(results.instances.items())
+    }
+    comparison = replace(results.comparison, name=HOSTILE, reference="pyvrp")
+    broken = {
+        "status": Status.CRASHED,
+        "reason": HOSTILE,
+        "log": HOSTILE + "\x1b[31mred\x00",
+        "versions": {"a": HOSTILE},
+    }
+    results = with_runs(
+        replace(results, instances=instances, comparison=comparison, environment={"command": HOSTILE}),
+        {i: {**broken, "trace": (), "machine": HOSTILE} for i in range(3)},
+    )
+    render_report(results, tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    assert HOSTILE in page.text
+    assert "\x1b" not in page.text
+    assert [tag for tag, attributes in page.elements if tag == "img" or "onerror" in attributes] == []
+    scripts = [attributes for tag, attributes in page.elements if tag == "script"]
+    assert len([attributes for attributes in scripts if "type" not in attributes]) == 2
+    figures = [data for data in page.scripts if data.startswith('{"data"')]
+    assert figures
+    assert not any("<" in data or "<img" in json.dumps(json.loads(data)) for data in figures)
+
+
+def test_failures_say_why(tmp_path: Path) -> None:
+    """What went wrong is grouped, with reason and the end of the log; the cell shows the status."""
+    log = "\n".join(f"line {i}" for i in range(100))
+    crash = {"status": Status.CRASHED, "reason": "signal 11", "trace": (), "log": log}
+    results = with_runs(make_results(), dict.fromkeys(range(3), crash))
+    (failure,) = content.failures(results)
+    assert (failure.solver, failure.num_runs, failure.reason) == ("ortools", 3, "signal 11")
+    assert failure.log.startswith("line 75") and failure.log.endswith("line 99")
+    render_report(results, tmp_path / "report.html")
+    text = Page(tmp_path / "report.html").text
+    assert "signal 11" in text and "line 99" in text
+    assert content.instance_rows(results, content.median_costs(results))[0].cells[0].words == "crashed"
+
+
+def test_killed_run_with_an_answer_is_no_failure() -> None:
+    """A run killed at its limit keeps its answer: it counts among the endings, not among what failed."""
+    results = with_runs(
+        make_results(), {0: {"status": Status.KILLED}, 1: {"status": Status.KILLED, "trace": ()}}
+    )
+    assert [failure.num_runs for failure in content.failures(results)] == [1]
+    assert content.endings(results)[0].statuses[Status.KILLED] == 2
+
+
+def test_disturbed_runs_are_counted(tmp_path: Path) -> None:
+    """The report and its table of endings count disturbed runs."""
+    results = with_runs(make_results(), {0: {"disturbed": True}, 5: {"disturbed": True}})
+    assert sum(ending.num_disturbed for ending in content.endings(results)) == 2
+    render_report(results, tmp_path / "report.html")
+    assert re.search(r"Disturbed runs\s*2\b", Page(tmp_path / "report.html").text)
+
+
+def test_better_solution_is_flagged_not_adopted() -> None:
+    """A cost below the best-known one is flagged; gaps stay those to the best-known, so it is negative."""
+    results = make_results()
+    digest = list(results.instances)[1]
+    known = results.instances[digest].best_known
+    assert known is not None and not known.proven_optimal
+    place = next(i for i, run in enumerate(results.runs) if run.instance == digest)
+    better = {"trace": (Incumbent(1.0, known.cost - 5),)}
+    results = with_runs(results, {place + seed: better for seed in range(3)})
+    row = content.instance_rows(results, content.median_costs(results))[1]
+    assert row.improvement == "better than the best-known" and not row.suspicious
+    assert row.cells[0].value == pytest.approx(-500 / known.cost)
+    assert row.cells[0].best
+
+
+def test_cost_below_a_proven_optimum_is_suspicious() -> None:
+    """A cost below a proven optimum is no discovery: the report says that something is wrong."""
+    results = make_results()
+    digest = list(results.instances)[2]
+    known = results.instances[digest].best_known
+    assert known is not None and known.proven_optimal
+    place = next(i for i, run in enumerate(results.runs) if run.instance == digest)
+    results = with_runs(results, {place: {"trace": (Incumbent(1.0, known.cost - 5),)}})
+    assert content.instance_rows(results, content.median_costs(results))[2].suspicious
+
+
+def test_gaps_agree_with_the_ranking() -> None:
+    """The mean of a solver's gaps by instance, the unanswered at the cap, is the ranking's."""
+    results = with_runs(make_results(), {i: {"trace": (), "status": Status.NO_SOLUTION} for i in range(3)})
+    gaps = content.percent_gaps(results, content.median_costs(results))
+    for row in rank(results):
+        values = [min(gaps[row.solver].get(digest, GAP_CAP), GAP_CAP) for digest in results.instances]
+        assert row.gap.value == pytest.approx(sum(values) / len(values))
+
+
+def test_maps_spread_over_families_and_sizes() -> None:
+    """Twelve of many instances: every family, and its smallest and largest, in order of size."""
+    chosen = content.chosen_for_maps(results := make_results(num_instances=90, num_seeds=1))
+    drawn = [results.instances[run.instance] for run in chosen]
+    assert len(drawn) == content.MAX_MAPS
+    assert [d.size for d in drawn] == sorted(d.size for d in drawn)
+    for family in ("X", "kool", "road"):
+        of_family = [d.size for d in results.instances.values() if d.name.startswith(family)]
+        sizes = [d.size for d in drawn if d.name.startswith(family)]
+        assert len(sizes) == 4 and (min(sizes), max(sizes)) == (min(of_family), max(of_family))
+
+
+def test_maps_draw_the_best_run() -> None:
+    """The run that is drawn has the lowest cost of its instance, the earlier one of equals."""
+    results = make_results(num_instances=3)
+    for run in content.chosen_for_maps(results):
+        costs = [
+            (other.cost, other.trace[-1].seconds) for other in results.runs if other.instance == run.instance
+        ]
+        assert (run.cost, run.trace[-1].seconds) == min(costs)
+
+
+def test_only_drawn_documents_are_read(tmp_path: Path) -> None:
+    """Documents and solutions are looked up for the maps only: a store reads each from disk."""
+
+    class Counted(dict[str, object]):
+        num_reads = 0
+
+        def __getitem__(self, key: str) -> object:
+            self.num_reads += 1
+            return super().__getitem__(key)
+
+        def __contains__(self, key: object) -> bool:
+            self.num_reads += 1
+            return super().__contains__(key)
+
+    results = make_results(num_instances=40, num_seeds=1)
+    documents, solutions = Counted(results.documents), Counted(results.solutions)
+    render_report(replace(results, documents=documents, solutions=solutions), tmp_path / "report.html")
+    assert documents.num_reads == solutions.num_reads == content.MAX_MAPS
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        make_results(num_instances=1, num_seeds=1, solvers={"pyvrp": "pyvrp"}),
+        make_results(num_instances=2, num_seeds=1),
+        replace(make_results(), runs=()),
+        replace(make_results(), documents={}, solutions={}),
+        with_runs(
+            make_results(num_instances=7), {i: {"trace": (), "status": Status.CRASHED} for i in range(999)}
+        ),
+        with_runs(make_results(num_instances=7), {i: {"status": Status.CANCELLED} for i in range(11)}),
+    ],
+    ids=["one run", "two instances", "no runs", "no maps", "all crashed", "cancelled"],
+)
+def test_thin_results_make_a_report(tmp_path: Path, results: Results) -> None:
+    """A comparison with hardly anything in it still has a report, which shows no nan."""
+    render_report(results, tmp_path / "report.html")
+    assert not re.search(r"\bnan\b", Page(tmp_path / "report.html").text)
+
+
+def test_ten_thousand_runs(tmp_path: Path) -> None:
+    """A report of 10,000 runs takes less than 10 s of a core and at most 3 MB beside Plotly's library."""
+    results = make_results(
+        num_instances=1000, num_seeds=2, solvers={f"solver{i}": "savings" for i in range(5)}
+    )
+    assert len(results.runs) == 10_000
+    start = time.process_time()
+    render_report(results, tmp_path / "report.html")
+    assert time.process_time() - start < 10
+    assert (tmp_path / "report.html").stat().st_size - len(get_plotlyjs()) < 3_000_000

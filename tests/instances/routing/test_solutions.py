@@ -14,10 +14,6 @@ from instances.routing.problem import ROUTING
 from instances.routing.rounding import Rounding
 from instances.routing.solution import Routes
 
-# Where an exact distance ends in one half, double precision may round it down: five edges of tsp225's tour.
-# Its published cost 3916 holds in double precision only; see docs/formats.md.
-EXACT_COSTS = {"tsp225": 3921}
-
 
 def published_costs(shared_data: Path) -> dict[str, Decimal]:
     with (shared_data / "bks.csv").open(newline="") as stream:
@@ -40,7 +36,7 @@ def test_published_solutions_cost_what_is_published(
         solution, claimed = ROUTING.read_solution(entry.instance, path)
         verdict = ROUTING.verify(entry.instance, solution)
         expected = costs[entry.path.stem] * 10**entry.instance.decimals
-        assert verdict.cost == EXACT_COSTS.get(entry.path.stem, expected), path.name
+        assert verdict.cost == expected, path.name
         assert claimed == verdict.cost or (claimed is None and suffix == ".opt.tour"), path.name
         priced += 1
     assert priced == count

@@ -121,11 +121,7 @@ class Deserting(Forking):
     """Starts processes that outlive it, then crashes."""
 
     def solve(self, instance: RoutingInstance, search: Search) -> None:
-        code = (
-            "import os, sys, time\n"
-            "open(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\n"
-            "time.sleep(600)\n"
-        )
+        code = "import os, sys, time\nopen(sys.argv[1], 'a').write(f'{os.getpid()}\\n')\ntime.sleep(600)\n"
         subprocess.Popen([sys.executable, "-c", code, self.record], start_new_session=True)
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -109,7 +109,11 @@ def test_late_solution_does_not_count(slot, task):
 
 @pytest.mark.parametrize(
     ("spec", "reason"),
-    [("dying", "killed by SIGKILL"), ("raising", "RuntimeError: the solver's own fault"), ("exiting", "exit code 3")],
+    [
+        ("dying", "killed by SIGKILL"),
+        ("raising", "RuntimeError: the solver's own fault"),
+        ("exiting", "exit code 3"),
+    ],
 )
 def test_crash_says_how_the_solver_died(slot, task, spec, reason):
     """Signals, exceptions and exits are told apart, and the next run of the same solver gets a new child."""
@@ -123,7 +127,10 @@ def test_crash_says_how_the_solver_died(slot, task, spec, reason):
 def test_report_of_an_earlier_run_is_not_taken_for_an_answer(slot, task, instance):
     """A thread that an earlier run left behind cannot answer for a later one."""
     smaller = RoutingInstance(
-        rounding=Rounding.NEAREST, coordinates=instance.coordinates[:6], demand=instance.demand[:6], capacity=10
+        rounding=Rounding.NEAREST,
+        coordinates=instance.coordinates[:6],
+        demand=instance.demand[:6],
+        capacity=10,
     )
     assert slot.run(task("haunting", budget=0.5)).cost == SINGLES_COST
     run = slot.run(task("haunting", budget=0.5, on=smaller))
@@ -144,7 +151,9 @@ def test_warm_equals_cold(slot, task, spec):
     cold = slot.run(task(spec, budget=10.0))
     warm = slot.run(task(spec, budget=10.0))
     assert cold.cost is not None
-    assert [incumbent.solution for incumbent in cold.trace] == [incumbent.solution for incumbent in warm.trace]
+    assert [incumbent.solution for incumbent in cold.trace] == [
+        incumbent.solution for incumbent in warm.trace
+    ]
 
 
 def test_unimportable_solver_is_unavailable_with_the_message(slot, task):
