@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/versus compare instances/bundled --solver ortools --solver pyvrp --solver savings --solver nearest \
-	  --solver insertion --budget 200ms --seeds 3 --out $(DEMO)
+	$(BIN)/versus compare instances/bundled --solver ortools --solver pyvrp --solver insertion --solver nearest \
+	  --budget 200ms --seeds 3 --out $(DEMO)
 	@echo "Open $(DEMO)/report.html in a browser."
 
 test: $(STAMP)

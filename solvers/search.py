@@ -55,3 +55,9 @@ class Solver(Protocol):
 
     def prepare(self) -> ReadySolver:
         """Load what every run needs and warm up, before any clock runs."""
+
+
+def unhonoured(honours: frozenset[str], features: frozenset[str]) -> str | None:
+    """The reason to decline an instance whose ``features`` are not all among the ``honours``; else None."""
+    missing = sorted(features - honours)
+    return f"cannot honour {', '.join(missing)}" if missing else None

@@ -88,9 +88,9 @@ def _small_distances(dx: IntArray, dy: IntArray, factor: int, rule: Rounding) ->
     the same side of every such h as sqrt(v), and equals h only if sqrt(v) does: rounding it decides as the
     exact root would.
     """
-    squared = dx.astype(np.float64)
+    squared = np.array(dx, dtype=np.float64)
     squared *= squared
-    other = dy.astype(np.float64)
+    other = np.array(dy, dtype=np.float64)
     other *= other
     squared += other
     squared *= factor**2

@@ -23,6 +23,7 @@ from torch.nn import functional
 from solvers.neural.batch import Batch
 
 SHORTEST = 1e-6  # distances enter as logarithms
+FEW = 32  # up to here tables of all pairs take less work than dot products for each query
 USUAL_SIZE = 50  # attention is as sharp as without scaling at this number of locations
 
 
@@ -38,22 +39,27 @@ class PointerConfig:
 
 
 class Keys(NamedTuple):
-    """An encoded batch: all that the decoder needs of it, computed once."""
+    """An encoded batch: all that the decoder needs of it, computed once.
 
-    query_last: Tensor  # (B, N, D): the query of a trajectory that is at a location
-    query_first: Tensor  # (B, N, D): added where tours begin at different locations (TSP)
-    glimpse_keys: Tensor  # (B, H, D / H, N)
-    glimpse_values: Tensor  # (B, H, N, D / H)
-    pointer_keys: Tensor  # (B, D, N)
+    Every weight of the network acts through these tensors alone. C is the width of the glimpse: D; or, for few
+    locations, H * N, where the dot products of all pairs of locations are tabulated beforehand.
+    """
+
+    query_last: Tensor  # (B, N, C): the query of a trajectory that is at a location
+    query_first: Tensor  # (B, N, C): added where tours begin at different locations (TSP)
+    query_load: Tensor  # (B, 1, C): added in proportion to the capacity left
+    glimpse_keys: Tensor | None  # (B, H, N, D / H); None if tabulated
+    glimpse_values: Tensor | None  # (B, H, N, D / H); None if tabulated
+    pointer: Tensor  # (B, C, N): from the glimpse to the scores
     affinity: Tensor  # (B, N, N): score of going from a location straight to another
 
     def detached(self) -> "Keys":
         """The same values as leaves of a new graph."""
-        return Keys(*(key.detach().requires_grad_() for key in self))
+        return Keys(*(None if key is None else key.detach().requires_grad_() for key in self))
 
     def part(self, part: slice) -> "Keys":
         """The keys of some of the instances."""
-        return Keys(*(key[part] for key in self))
+        return Keys(*(None if key is None else key[part] for key in self))
 
 
 class EncoderLayer(nn.Module):
@@ -113,24 +119,30 @@ class Pointer(nn.Module):
         last, first, key, value, pointer, source = self.project(x).chunk(6, dim=-1)
         if batch.has_depot:
             last = last + first[:, :1]
-        size, nodes, width = x.shape
-        heads = (size, nodes, config.heads, -1)
+        load = self.load.expand(len(batch), 1, -1)
+        last, first, load, key, value, pointer = (
+            part.unflatten(-1, (config.heads, -1)).transpose(1, 2)  # shape: (B, H, N or 1, D / H)
+            for part in (last, first, load, key, value, pointer)
+        )
+        key = key * (sharpness / math.sqrt(config.width // config.heads))
+        pointer = pointer.transpose(-1, -2) / math.sqrt(config.width)
+        tabulated = batch.num_locations <= FEW
+        if tabulated:
+            last, first, load = (query @ key.transpose(-1, -2) for query in (last, first, load))
+            pointer = value @ pointer
         affinity = torch.baddbmm(
             batch.distances.clamp(min=SHORTEST).log(),
             source,
             x.transpose(1, 2),
             beta=-1,
-            alpha=1 / math.sqrt(width),
+            alpha=1 / math.sqrt(config.width),
         )
         return Keys(
-            query_last=last.contiguous(),
-            query_first=first.contiguous(),
-            glimpse_keys=(key * (sharpness / math.sqrt(width // config.heads)))
-            .view(heads)
-            .permute(0, 2, 3, 1),
-            glimpse_values=value.view(heads).transpose(1, 2),
-            pointer_keys=(pointer / math.sqrt(width)).transpose(1, 2),
-            affinity=affinity,
+            *(query.transpose(1, 2).flatten(2) for query in (last, first, load)),
+            None if tabulated else key,
+            None if tabulated else value,
+            pointer.flatten(1, 2),
+            affinity,
         )
 
     def scores(self, keys: Keys, last: Tensor, load: Tensor, mask: Tensor, first: Tensor | None) -> Tensor:
@@ -154,16 +166,23 @@ class Pointer(nn.Module):
         Tensor
             float32, shape (B, Q, N).
         """
-        size, queries = last.shape
-        nodes, heads = mask.shape[-1], self.config.heads
-        forbidden = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, -math.inf)
-        query = _rows(keys.query_last, last) + load[..., None] * self.load
+        size, queries, nodes = mask.shape
+        heads = (size, queries, self.config.heads, -1)
+        forbidden = torch.where(mask, 0.0, -math.inf)
+        query = torch.addcmul(_rows(keys.query_last, last), load[..., None], keys.query_load)
         if first is not None:
             query = query + _rows(keys.query_first, first)
-        query = query.view(size, queries, heads, -1).transpose(1, 2)
-        attention = (query @ keys.glimpse_keys + forbidden[:, None]).softmax(dim=-1)  # shape: (B, H, Q, N)
-        glimpse = (attention @ keys.glimpse_values).transpose(1, 2).reshape(size, queries, -1)
-        score = torch.baddbmm(_rows(keys.affinity, last), glimpse, keys.pointer_keys)
+        if keys.glimpse_keys is None or keys.glimpse_values is None:
+            glimpse = (query.view(heads) + forbidden[:, :, None]).softmax(dim=-1)
+        else:
+            glimpse = functional.scaled_dot_product_attention(
+                query.view(heads).transpose(1, 2),
+                keys.glimpse_keys,
+                keys.glimpse_values,
+                attn_mask=forbidden[:, None],
+                scale=1.0,
+            ).transpose(1, 2)
+        score = torch.baddbmm(_rows(keys.affinity, last), glimpse.flatten(2), keys.pointer)
         return score.tanh() * (self.config.clip * _sharpness(nodes)) + forbidden
 
 

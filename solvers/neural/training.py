@@ -211,7 +211,8 @@ def accumulate_gradients(
         loss = loss_of(arguments, part_of_rollouts.cost, likelihood).sum() / len(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-    used = [(key, leaf.grad) for key, leaf in zip(keys, leaves, strict=True) if leaf.grad is not None]
+    pairs = [(key, leaf.grad) for key, leaf in zip(keys, leaves, strict=True) if leaf is not None]
+    used = [(key, gradient) for key, gradient in pairs if gradient is not None]
     torch.autograd.backward([key for key, _ in used], [gradient for _, gradient in used])
     return total, rollouts.cost.mean().item()
 

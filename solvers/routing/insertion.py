@@ -24,20 +24,22 @@ _log = logging.getLogger(__name__)
 class Insertion:
     """Parallel insertion: next comes the customer with the largest regret, or the cheapest to insert.
 
-    Every constraint is honoured. It reports two solutions, or none when the fleet is used up too early. In the first,
-    an empty vehicle is a place like any other, so that a customer's regret is at most what it saves against a route
-    of its own. In the second, as many routes as the demand needs begin with customers far from the depot and from one
-    another.
+    Every constraint is honoured. It reports two solutions, or none when the fleet is used up too early. In
+    the first, an empty vehicle is a place like any other, so that a customer's regret is at most what it
+    saves against a route of its own. In the second, as many routes as the demand needs begin with customers
+    far from the depot and from one another.
 
     References
     ----------
-    J.-Y. Potvin and J.-M. Rousseau, A parallel route building algorithm for the vehicle routing and scheduling problem
-    with time windows, 1993.
+    J.-Y. Potvin and J.-M. Rousseau, A parallel route building algorithm for the vehicle routing and
+    scheduling problem with time windows, 1993.
     """
 
     kind: Literal["regret", "cheapest"] = field(
         default="regret",
-        metadata={"help": "who comes next: the customer that loses most without its best route, or the cheapest"},
+        metadata={
+            "help": "who comes next: the customer that loses most without its best route, or the cheapest"
+        },
     )
 
     problem: ClassVar[str] = "routing"
@@ -62,16 +64,16 @@ class Insertion:
     def _construct(
         self, instance: RoutingInstance, rules: Feasibility, seeds: list[int], search: Search
     ) -> list[list[int]] | None:
-        """Routes for all customers, each seed in one of its own at first; None if some fit nowhere or time is up."""
+        """Routes for all customers, each seed in one of its own at first; None without room or time."""
         fleet = min(instance.num_vehicles or instance.num_customers, instance.num_customers)
         routes = [[seed] for seed in seeds[:fleet]]
         waiting = np.setdiff1d(instance.customers, seeds[:fleet], assume_unique=True)
-        # The least cost of each customer in each route, and the position there; infinite unless it is waiting.
+        # The least cost of each customer in each route, infinite unless it is waiting, and the position.
         costs = np.full((fleet, instance.num_locations), np.inf)
         positions = np.zeros((fleet, instance.num_locations), np.int64)
         changed = list(range(len(routes)))
         while len(waiting):
-            # Two empty vehicles where the fleet has them: the second-best place of a customer may be one, too.
+            # Two empty vehicles where the fleet has them: a customer's second-best place may be one, too.
             while len(routes) < fleet and sum(not route for route in routes[-2:]) < 2:
                 changed.append(len(routes))
                 routes.append([])
@@ -96,17 +98,16 @@ class Insertion:
         best = costs.min(axis=0)[waiting]
         if self.kind == "cheapest":
             return int(waiting[best.argmin()])
-        if len(costs) == 1:
-            second = np.full(len(waiting), np.inf)
-        else:
+        second = np.full(len(waiting), np.inf)
+        if len(costs) > 1:
             second = np.partition(costs[:, waiting], 1, axis=0)[1]
-        regret = np.where(np.isinf(second), np.inf, second - best)
+        regret = np.subtract(second, best, where=np.isfinite(second), out=second)
         largest = waiting[np.lexsort((-best, -regret))]
         return int(largest[0])
 
 
 def _seeds(instance: RoutingInstance, rules: Feasibility) -> list[int]:
-    """As many customers as routes are needed for the demand, each the farthest from the depot and those before it."""
+    """A customer for each route that the demand needs, each far from the depot and from those before."""
     if instance.capacity is None or instance.demand is None or not instance.demand.any():
         return []
     everywhere = np.arange(instance.num_locations)
@@ -123,7 +124,7 @@ def _seeds(instance: RoutingInstance, rules: Feasibility) -> list[int]:
 def _insertions(
     instance: RoutingInstance, rules: Feasibility, route: list[int], customers: IntArray
 ) -> tuple[FloatArray, IntArray]:
-    """Each customer's least cost in a route, infinite where it fits nowhere, and the position where it costs that."""
+    """Each customer's least cost in a route, infinite where it fits nowhere, and the position of that."""
     stops = np.array([instance.depot, *route])
     onward = np.append(instance.distances[stops[:-1], stops[1:]], rules.to_end[stops[-1]])
     before = instance.distances[stops[:, None], customers]
@@ -155,7 +156,12 @@ def _lengthened(
 
 
 def _rescheduled(
-    rules: Feasibility, stops: IntArray, onward: IntArray, customers: IntArray, before: IntArray, after: IntArray
+    rules: Feasibility,
+    stops: IntArray,
+    onward: IntArray,
+    customers: IntArray,
+    before: IntArray,
+    after: IntArray,
 ) -> Segment:
     """The same with time windows: what is before the position, the customer, and what is after it, joined."""
     heads = [rules.start]

@@ -21,20 +21,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Savings:
-    """Clarke and Wright's savings, parallel: join the two routes whose joining saves most, as long as any does.
+    """Clarke and Wright's savings, parallel: join the two routes whose joining saves most, while any does.
 
-    Every constraint is honoured. It reports one solution, or none when it cannot come down to the size of the fleet,
-    for which it also joins at a loss. Routes are reversed to join them, except where direction matters: with time
-    windows, in open routes and on asymmetric distances.
+    Every constraint is honoured. It reports one solution, or none when it cannot come down to the size of the
+    fleet, for which it also joins at a loss. Routes are reversed to join them, unless direction matters:
+    with time windows, in open routes and on asymmetric distances.
 
     References
     ----------
-    G. Clarke and J. W. Wright, Scheduling of vehicles from a central depot to a number of delivery points, 1964.
+    G. Clarke and J. W. Wright, Scheduling of vehicles from a central depot to a number of delivery points,
+    1964.
     H. Paessens, The savings algorithm for the vehicle routing problem, 1988 (the shape).
     """
 
     shape: float = field(
-        default=1.0, metadata={"help": "weight of the new arc in a saving, above 0 up to 10; 1 is the original"}
+        default=1.0,
+        metadata={"help": "weight of the new arc in a saving, above 0 up to 10; 1 is the original"},
     )
 
     problem: ClassVar[str] = "routing"
@@ -76,7 +78,7 @@ class Savings:
 
 
 class _PartialSolution:
-    """Routes that cover all customers, one each at first; a route goes by the name of one of its customers."""
+    """Routes that cover all customers, one each at first; a route's name is one of its customers."""
 
     def __init__(self, instance: RoutingInstance) -> None:
         self.instance = instance
@@ -126,7 +128,7 @@ class _PartialSolution:
 def _pairs(
     instance: RoutingInstance, partial: _PartialSolution, shape: float
 ) -> tuple[IntArray, IntArray, npt.NDArray[np.float64]]:
-    """Pairs (tail, head) with their savings, in descending order of these; each unordered pair once if undirected."""
+    """Tails, heads and savings in descending order of these; each pair once unless direction matters."""
     size = instance.num_customers
     rows, columns = np.nonzero(~np.eye(size, dtype=bool)) if partial.directed else np.triu_indices(size, 1)
     tails, heads = instance.customers[rows], instance.customers[columns]

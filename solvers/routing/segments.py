@@ -2,8 +2,8 @@
 
 References
 ----------
-T. Vidal et al., A hybrid genetic algorithm with adaptive diversity management for a large class of vehicle routing
-problems with time-windows, 2013, section 4.3.
+T. Vidal et al., A hybrid genetic algorithm with adaptive diversity management for a large class of vehicle
+routing problems with time-windows, 2013, section 4.3.
 """
 
 from typing import Any, NamedTuple
@@ -15,18 +15,18 @@ from instances.routing.rounding import IntArray
 
 FEATURES = frozenset(
     {
-        "tsp", "capacity", "fleet", "time-windows", "service-times", "route-distance", "route-duration", "open",
-        "matrix", "asymmetric",
+        "tsp", "capacity", "fleet", "time-windows", "service-times", "route-distance", "route-duration",
+        "open", "matrix", "asymmetric",
     }
 )  # fmt: skip
-"""All features of a routing instance: the constructions that test each step with a :class:`Feasibility` honour them."""
+"""All features of a routing instance: who tests each step with a :class:`Feasibility` honours them."""
 
 
 class Segment(NamedTuple):
     """What feasibility needs of a sequence of stops; integers, or int64 arrays for many sequences at once.
 
-    Departures from ``earliest`` to ``latest`` give the least ``duration`` and the least total lateness, ``late``.
-    The times are all zero where the instance restricts none.
+    Departures from ``earliest`` to ``latest`` give the least ``duration`` and the least total lateness,
+    ``late``. The times are all zero where the instance restricts none.
     """
 
     load: Any
@@ -74,7 +74,9 @@ class Feasibility:
         self.start = self.stops.take(depot)
         self.end = Segment(0, 0, 0, 0, MAX_TOTAL, 0) if instance.open_routes else self.start
         everywhere = np.arange(size)
-        self.to_end: IntArray = zeros if instance.open_routes else instance.lengths(everywhere, np.array(depot))
+        self.to_end: IntArray = (
+            zeros if instance.open_routes else instance.lengths(everywhere, np.array(depot))
+        )
         self.from_start: IntArray = instance.lengths(np.array(depot), everywhere)
 
     def join(self, first: Segment, second: Segment, length: Any) -> Segment:

@@ -79,7 +79,9 @@ def test_all_built_in_solvers_are_covered() -> None:
     routing = {
         name
         for name, entry in registry.solver_entry_points().items()
-        if entry.dist is not None and entry.dist.name == "versus" and not entry.value.startswith("solvers.neural")
+        if entry.dist is not None
+        and entry.dist.name == "versus"
+        and not entry.value.startswith("solvers.neural")
     }
     assert routing <= {spec.parse(solver)[0] for solver in BUILT_IN} | {"exec"}
 
@@ -139,7 +141,9 @@ def _mutate(self: Any, instance: Any, search: Any) -> None:
 FAULTY_RUNS = {
     "solve() raises ZeroDivisionError: ": lambda self, i, s: 1 // 0,
     "the solver reports no solution": lambda self, i, s: None,
-    "accepted are Routes of tuples of int": lambda self, i, s: s.report(Routes(tuple((c,) for c in i.customers))),
+    "accepted are Routes of tuples of int": lambda self, i, s: s.report(
+        Routes(tuple((c,) for c in i.customers))
+    ),
     "is [[1]]; accepted are Routes": lambda self, i, s: s.report([[1]]),
     "is infeasible: customer 1 is not visited": lambda self, i, s: s.report(Routes(())),
     "the solver changes the instance": _mutate,

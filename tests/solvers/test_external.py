@@ -38,7 +38,7 @@ def solutions(search: RecordingSearch) -> list[Routes]:
 
 
 def test_every_block_is_a_solution(tmp_path: Path) -> None:
-    """A block ends with its cost; chatter between the lines is passed over, a block without an end is none."""
+    """A block ends with its cost; chatter between the lines is passed over, and so is a block without."""
     search = run(
         tmp_path,
         "print('reading ...\\nRoute #1: 1 2\\nstill\\nroute 2 :\\t3\\nCost 12.5\\n\\nroutes: 3')\n"
@@ -62,7 +62,11 @@ def test_solutions_are_reported_when_they_come(tmp_path: Path) -> None:
 def test_the_command_is_filled_in(tmp_path: Path) -> None:
     """The program gets the file, the seconds that are left less the margin, the seed and the threads."""
     heard = tmp_path / "heard"
-    run(tmp_path, f"open({str(heard)!r}, 'w').write('\\n'.join([*sys.argv[1:], open(sys.argv[1]).read()]))", margin=3)
+    run(
+        tmp_path,
+        f"open({str(heard)!r}, 'w').write('\\n'.join([*sys.argv[1:], open(sys.argv[1]).read()]))",
+        margin=3,
+    )
     path, seconds, seed, threads, *text = heard.read_text().split("\n")
     assert path.endswith("instance.vrp")
     assert not Path(path).exists()
@@ -104,7 +108,9 @@ def test_the_file_follows_the_instance(label: str, form: Any, suffix: str | None
         assert Path(heard.read_text()).suffix == suffix
 
 
-def test_a_failing_program_is_an_error_with_its_last_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_program_is_an_error_with_its_last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An exit status other than 0 raises, quoting standard error, which also goes to the log."""
     with pytest.raises(RuntimeError, match=r"ended with status 3: no licence$"):
         run(tmp_path, "print('Route #1: 1\\nCost 1')\nsys.stderr.write('no licence\\n')\nsys.exit(3)")

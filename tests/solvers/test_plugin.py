@@ -1,4 +1,4 @@
-"""A solver from a distribution of its own is found, conforms and runs, and is the one the documentation shows."""
+"""A solver from a distribution of its own is found, conforms and runs, as the documentation shows it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "add-a-solver.md"
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path that holds the plug-in as pip lays it out; the metadata come from its pyproject."""
+    """A folder on the path with the plug-in as pip lays it out, the metadata taken from its pyproject."""
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
     site = tmp_path / "site"
     information = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
@@ -66,10 +66,21 @@ def test_it_runs_from_the_command_line(installed: Path, tmp_path: Path) -> None:
     """``versus solve`` runs it in a child process and the referee accepts its answer."""
     path = tmp_path / "instance.json"
     write_instance(examples()["capacity"], path)
-    command = [Path(sys.executable).with_name("versus"), "solve", path, "--solver", "sweep", "--budget", "1s", "--json"]
+    command = [
+        Path(sys.executable).with_name("versus"),
+        "solve",
+        path,
+        "--solver",
+        "sweep",
+        "--budget",
+        "1s",
+        "--json",
+    ]
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["cost"] > 0
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "finished"
+    assert float(answer["cost"]) > 0
 
 
 @pytest.mark.parametrize(("language", "file"), [("python", "versus_sweep.py"), ("toml", "pyproject.toml")])

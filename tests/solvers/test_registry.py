@@ -31,7 +31,7 @@ def test_a_name_registered_twice_is_refused(tmp_path: Path, monkeypatch: pytest.
     """Two distributions that claim one name for different objects are both named."""
     _distribution(tmp_path, "thief", "savings = thief:Savings")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InvalidInput, match="registered twice, as .*thief:Savings"):
+    with pytest.raises(InvalidInput, match=r"registered twice, as .*thief:Savings"):
         registry.solver_entry_points()
 
 

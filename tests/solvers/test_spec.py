@@ -81,7 +81,10 @@ def test_each_type_is_parsed_and_spelled_out() -> None:
     ("text", "message"),
     [
         ("x", "parameter 'number' is required"),
-        ("x:number=1,nope=2", "unknown parameter 'nope'; accepted are: number, rate, flag, text, limit, way$"),
+        (
+            "x:number=1,nope=2",
+            "unknown parameter 'nope'; accepted are: number, rate, flag, text, limit, way$",
+        ),
         ("x:number=1,derived=2", "unknown parameter 'derived'"),
         ("x:number=one", "number: 'one' is not accepted; accepted: int"),
         ("x:number=1.5", "number: '1.5' is not accepted; accepted: int"),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from instances.routing.generators.uniform import sample_uniform
+from solvers.neural import pointer
 from solvers.neural.batch import Batch, from_sample, make_batch
 from solvers.neural.pointer import Pointer, PointerConfig
 from solvers.neural.rollout import Rollout, log_likelihood, rollout
@@ -21,8 +22,10 @@ def batch(request: pytest.FixtureRequest) -> Batch:
     return from_sample(sample_uniform(np.random.default_rng(5), 3, 7, request.param))
 
 
-@pytest.fixture
-def policy() -> Pointer:
+@pytest.fixture(params=["tables", "attention"])
+def policy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pointer:
+    """The network in both forms of its decoder."""
+    monkeypatch.setattr(pointer, "FEW", 100 if request.param == "tables" else 0)
     torch.manual_seed(6)
     network = Pointer(CONFIG)
     with torch.no_grad():
@@ -66,7 +69,7 @@ def reference_likelihood(policy: Pointer, batch: Batch, rollouts: Rollout) -> Te
     width, sharpness = policy.config.width, math.log(batch.num_locations) / math.log(50)
     for i in range(size):
         x = reference_embedding(policy, batch, i)
-        q_last, q_first, key, value, pointer, source = policy.project(x).chunk(6, dim=-1)
+        q_last, q_first, key, value, point, source = policy.project(x).chunk(6, dim=-1)
         for s in range(num_starts):
             state = State.begin(batch[i : i + 1], rollouts.first[i : i + 1, s : s + 1])
             for action in rollouts.action[i, :, s]:
@@ -78,7 +81,7 @@ def reference_likelihood(policy: Pointer, batch: Batch, rollouts: Rollout) -> Te
                 )
                 logits = []
                 for j in allowed:
-                    compatible = (glimpse @ pointer[j] + source[last] @ x[j]) / math.sqrt(width)
+                    compatible = (glimpse @ point[j] + source[last] @ x[j]) / math.sqrt(width)
                     distance = (batch.coordinates[i, last] - batch.coordinates[i, j]).norm().clamp(min=1e-6)
                     logits.append(sharpness * 50 * torch.tanh(compatible - distance.log()))
                 chosen = (allowed == action).nonzero()[0, 0]

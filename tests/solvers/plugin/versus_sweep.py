@@ -12,7 +12,7 @@ from solvers.search import Search, unhonoured
 
 @dataclass(frozen=True)
 class Sweep:
-    """Sweep: customers in the order of their angle at the depot, a new route whenever the next does not fit."""
+    """Sweep: customers by their angle at the depot, with a new route whenever the next does not fit."""
 
     starts: int = field(default=8, metadata={"help": "angles to begin at; each gives a solution"})
 

@@ -1,4 +1,4 @@
-"""Savings, nearest neighbour and insertion: feasible everywhere, as good as their textbooks, deterministic."""
+"""Savings, nearest neighbour and insertion: feasible, as good as their textbooks, deterministic."""
 
 import time
 from pathlib import Path
@@ -109,9 +109,9 @@ def test_nearest_by_neighbour_lists_is_nearest(fields: Any, monkeypatch: pytest.
 
 
 def test_insertion_by_regret_and_by_price() -> None:
-    """By hand, for two vehicles that carry two: 1 and 2 are cheapest and share one; 4 is dearest and takes 2 along.
+    """By hand, for two vehicles that carry two: the cheapest, 1 and 2, share one.
 
-    By regret 4 comes first. Then 1 and 2 would save 20 and 22, so 2 joins it, and 1 and 3 share the last vehicle.
+    By regret the dearest, 4, comes first. Beside it 1 would save 20 and 2 saves 22; so 1 is left for 3.
     """
     demand = np.array([0, 1, 1, 1, 1])
     instance = line(0, 10, 11, -12, 30, demand=demand, capacity=2, num_vehicles=2)
@@ -223,7 +223,9 @@ def test_a_thousand_customers_take_no_time(solver: Any) -> None:
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize(("solver", "most"), [(Savings(), MAX_SAVINGS), (Insertion(), MAX_INSERTION)], ids=repr)
+@pytest.mark.parametrize(
+    ("solver", "most"), [(Savings(), MAX_SAVINGS), (Insertion(), MAX_INSERTION)], ids=repr
+)
 def test_large_instances_are_declined_by_those_that_compare_all_pairs(solver: Any, most: int) -> None:
     """The reason tells the size that is taken; nearest neighbour takes any."""
     fits, large = uniform(most, 1), uniform(most + 1, 1)

@@ -1,0 +1,295 @@
+"""The routing library of OR-Tools: a first solution, then a metaheuristic or ruin and recreate.
+
+References
+----------
+C. Voudouris and E. Tsang, Guided local search and its application to the traveling salesman problem, 1999.
+J. Christiaens and G. Vanden Berghe, Slack induction by string removals for vehicle routing problems, 2020.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from ortools.constraint_solver import pywrapcp, routing_enums_pb2, routing_ils_pb2
+
+from instances.routing.instance import RoutingInstance
+from instances.routing.rounding import IntArray, Rounding
+from instances.routing.solution import Routes
+from solvers.routing.segments import FEATURES
+from solvers.search import Search
+
+MAX_LOCATIONS = 4_000
+"""Above it the dense matrix and the model no longer fit in a run's 4 GB."""
+
+FirstSolution = Literal[
+    "automatic", "path_cheapest_arc", "path_most_constrained_arc", "global_cheapest_arc",
+    "local_cheapest_arc", "savings", "parallel_savings", "christofides", "parallel_cheapest_insertion",
+    "sequential_cheapest_insertion", "local_cheapest_insertion", "local_cheapest_cost_insertion",
+]  # fmt: skip
+Metaheuristic = Literal[
+    "ruin_and_recreate", "guided_local_search", "simulated_annealing", "tabu_search", "generic_tabu_search",
+    "greedy_descent", "automatic",
+]  # fmt: skip
+
+_CONSTRUCTION_SHARE = 0.2
+_LONGEST_STRING = 10
+_UNLIMITED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class OrTools:
+    """Google's OR-Tools: a first solution, improved by ruin and recreate, guided local search or others.
+
+    The defaults are the best of a measured grid, docs/ortools-defaults.md. OR-Tools' random numbers cannot be
+    seeded where it draws any; the seed therefore shuffles the order in which the customers are given to it.
+    With ``iterations`` and time enough, runs with equal seeds report the same solutions. Ruin and recreate
+    with ``iterations`` has no other limit: if the time is over first, only the end of the process stops it.
+    """
+
+    first_solution: FirstSolution = field(
+        default="parallel_savings", metadata={"help": "how the first solution is constructed"}
+    )
+    metaheuristic: Metaheuristic = field(
+        default="ruin_and_recreate", metadata={"help": "how the first solution is improved"}
+    )
+    vehicles: Literal["fewest", "tight", "customers"] = field(
+        default="tight",
+        metadata={
+            "help": "vehicles in the model where the capacity alone limits routes: one more than the demand "
+            "needs, a tenth and one more, or one per customer"
+        },
+    )
+    ruin: Literal["strings", "walk", "both"] = field(
+        default="strings",
+        metadata={"help": "ruin and recreate: what a step removes, strings of routes or a walk"},
+    )
+    removed: int = field(
+        default=20, metadata={"help": "ruin and recreate: customers that a step removes on average"}
+    )
+    penalty: float = field(
+        default=0.1, metadata={"help": "guided local search: weight lambda of the penalties"}
+    )
+    iterations: int | None = field(
+        default=None, metadata={"help": "stop after so many solutions, beside the time"}
+    )
+
+    problem: ClassVar[str] = "routing"
+    honours: ClassVar[frozenset[str]] = FEATURES
+    packages: ClassVar[tuple[str, ...]] = ("ortools", "numpy")
+
+    def __post_init__(self) -> None:
+        if self.removed < 1:
+            raise ValueError(f"removed is {self.removed}; it must be at least 1")
+        if not 0 <= self.penalty < math.inf:
+            raise ValueError(f"penalty is {self.penalty}; it must be a number from 0")
+        if self.iterations is not None and self.iterations < 1:
+            raise ValueError(f"iterations is {self.iterations}; it must be at least 1")
+
+    def declines(self, instance: RoutingInstance) -> str | None:
+        if instance.num_locations > MAX_LOCATIONS:
+            return (
+                f"{instance.num_locations} locations; it needs a dense matrix and takes up to {MAX_LOCATIONS}"
+            )
+        return None
+
+    def prepare(self) -> "OrTools":
+        """Solve a tiny instance once, so that no run pays for the first use of the library."""
+        corners = np.array([[0, 0], [0, 9], [9, 9], [9, 0]])
+        tiny = RoutingInstance(rounding=Rounding.NEAREST, coordinates=corners, num_vehicles=1)
+        _Model(tiny, np.arange(4), 1).construct(_parameters(self), seconds=1.0)
+        return self
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        if instance.num_customers == 0:
+            search.report(Routes(()))
+            return
+        shuffled = np.random.default_rng(search.seed).permutation(instance.customers)
+        nodes = np.concatenate(([instance.depot], shuffled))
+        attempts = list(_attempts(self, instance))
+        for number, (num_vehicles, first_solution) in enumerate(attempts, start=1):
+            parameters = _parameters(replace(self, first_solution=first_solution))
+            model = _Model(instance, nodes, num_vehicles)
+            model.report_to(search)
+            share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
+            first = model.construct(parameters, share * search.remaining())
+            if first is not None:
+                model.improve(parameters, first, search)
+                return
+
+
+def _attempts(solver: OrTools, instance: RoutingInstance) -> Iterator[tuple[int, FirstSolution]]:
+    """Numbers of vehicles to model and first solutions to try with them, until there is one.
+
+    Every vehicle makes all neighbourhoods larger, so few are better; but where more than the capacity limits
+    routes, or routes are open, short solutions may need many. Where a fleet is scarce, parallel savings may
+    leave customers over; sequential savings fill vehicles better.
+    """
+    most = min(instance.num_customers, instance.num_vehicles or instance.num_customers)
+    bounded = instance.features - {"capacity", "fleet", "matrix", "asymmetric"}
+    if solver.vehicles != "customers" and not bounded and instance.demand is not None and instance.capacity:
+        needed = int(instance.demand.sum()) / instance.capacity
+        few = math.ceil(needed if solver.vehicles == "fewest" else 1.1 * needed) + 1
+        if few < most:
+            yield few, solver.first_solution
+    yield most, solver.first_solution
+    if solver.first_solution != "savings":
+        yield most, "savings"
+    if solver.first_solution != "path_cheapest_arc":
+        yield most, "path_cheapest_arc"
+
+
+class _Model:
+    """The OR-Tools model of an instance whose node i is the location ``nodes[i]``; the depot is node 0."""
+
+    def __init__(self, instance: RoutingInstance, nodes: IntArray, num_vehicles: int) -> None:
+        settings = pywrapcp.DefaultRoutingModelParameters()
+        settings.solver_parameters.store_names = False
+        self._manager = pywrapcp.RoutingIndexManager(len(nodes), num_vehicles, 0)
+        self._routing = pywrapcp.RoutingModel(self._manager, settings)
+        self._nodes = nodes
+        self._num_vehicles = num_vehicles
+        lengths = instance.distances[np.ix_(nodes, nodes)]
+        if instance.open_routes:
+            lengths[:, 0] = 0
+        transit = self._routing.RegisterTransitMatrix(lengths.tolist())
+        self._routing.SetArcCostEvaluatorOfAllVehicles(transit)
+        if instance.capacity is not None and instance.demand is not None:
+            demand = self._routing.RegisterUnaryTransitVector(instance.demand[nodes].tolist())
+            self._routing.AddDimension(demand, 0, instance.capacity, True, "load")
+        if instance.max_route_distance is not None:
+            self._routing.AddDimension(transit, 0, instance.max_route_distance, True, "distance")
+        if instance.time_windows is not None or instance.max_route_duration is not None:
+            self._add_time(instance, lengths)
+
+    def _add_time(self, instance: RoutingInstance, lengths: IntArray) -> None:
+        """Service begins at a node's cumul; until the next come the service, the travel and the waiting."""
+        routing, nodes = self._routing, self._nodes
+        if instance.service_times is not None:
+            lengths = lengths + instance.service_times[nodes][:, None]
+        transit = routing.RegisterTransitMatrix(lengths.tolist())
+        if instance.time_windows is None:
+            assert instance.max_route_duration is not None
+            routing.AddDimension(transit, 0, instance.max_route_duration, True, "time")
+            return
+        windows = instance.time_windows[nodes].tolist()
+        horizon = max(latest for _, latest in windows) + int(lengths.max())
+        routing.AddDimension(transit, horizon, horizon, False, "time")
+        time = routing.GetDimensionOrDie("time")
+        for node in range(1, len(nodes)):
+            time.CumulVar(self._manager.NodeToIndex(node)).SetRange(*windows[node])
+        for vehicle in range(self._num_vehicles):
+            start, end = time.CumulVar(routing.Start(vehicle)), time.CumulVar(routing.End(vehicle))
+            start.SetRange(*windows[0])
+            if not instance.open_routes:
+                end.SetRange(*windows[0])
+            if instance.max_route_duration is not None:
+                time.SetSpanUpperBoundForVehicle(instance.max_route_duration, vehicle)
+                routing.AddVariableMaximizedByFinalizer(start)
+                routing.AddVariableMinimizedByFinalizer(end)
+
+    def report_to(self, search: Search) -> None:
+        """Report what is better than all before; OR-Tools calls back at every solution that it accepts."""
+        routing = self._routing
+        num_indices = routing.Size()
+        nexts = [routing.NextVar(index) for index in range(num_indices)]
+        locations = [int(self._nodes[self._manager.IndexToNode(index)]) for index in range(num_indices)]
+        starts = [routing.Start(vehicle) for vehicle in range(self._num_vehicles)]
+        best: float = math.inf
+
+        def report() -> None:
+            nonlocal best
+            cost = routing.CostVar().Value()
+            if cost >= best:
+                return
+            best = cost
+            routes = []
+            for start in starts:
+                route = []
+                index = nexts[start].Value()
+                while index < num_indices:
+                    route.append(locations[index])
+                    index = nexts[index].Value()
+                if route:
+                    routes.append(tuple(route))
+            search.report(Routes(tuple(routes)))
+
+        routing.AddAtSolutionCallback(report)
+
+    def construct(self, parameters: Any, seconds: float) -> Any:
+        """The first solution, None if there is none or it is not found in time."""
+        limited = _copy(parameters)
+        limited.solution_limit = 1
+        limited.time_limit.FromMilliseconds(_milliseconds(seconds))
+        # Parameters must be known when the model is closed; later ones are ignored.
+        self._routing.CloseModelWithParameters(limited)
+        return self._routing.SolveWithParameters(limited)
+
+    def improve(self, parameters: Any, first: Any, search: Search) -> None:
+        """Search on from ``first`` until the limits of ``parameters`` or the end of the search."""
+        limited = _copy(parameters)
+        # The temperature of ruin and recreate falls with the time if that is limited, so it must not be where
+        # the number of solutions is to decide alone.
+        if not (parameters.use_iterated_local_search and limited.solution_limit < _UNLIMITED):
+            limited.time_limit.FromMilliseconds(_milliseconds(search.remaining()))
+        if parameters.use_iterated_local_search:
+            # It takes no solution to start from but constructs the first one again, under the limits of the
+            # solve before; restoring the first solution sets them.
+            restoring = _copy(limited)
+            restoring.solution_limit = 1
+            self._routing.SolveFromAssignmentWithParameters(first, restoring)
+            self._routing.SolveWithIteratedLocalSearch(limited)
+        else:
+            self._routing.SolveFromAssignmentWithParameters(first, limited)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(1000 * seconds))
+
+
+def _copy(parameters: Any) -> Any:
+    copy = type(parameters)()
+    copy.CopyFrom(parameters)
+    return copy
+
+
+def _parameters(solver: OrTools) -> Any:
+    """OR-Tools' own defaults, and what the solver's fields say."""
+    parameters = pywrapcp.DefaultRoutingSearchParameters()
+    strategies = routing_enums_pb2.FirstSolutionStrategy
+    parameters.first_solution_strategy = strategies.Value.Value(solver.first_solution.upper())
+    parameters.guided_local_search_lambda_coefficient = solver.penalty
+    if solver.iterations is not None:
+        parameters.solution_limit = solver.iterations
+    metaheuristic = solver.metaheuristic
+    if metaheuristic == "ruin_and_recreate":
+        # Anything but a descent would never hand its first local optimum over.
+        metaheuristic = "greedy_descent"
+        _set_ruin_and_recreate(parameters, solver)
+    parameters.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(
+        metaheuristic.upper()
+    )
+    return parameters
+
+
+def _set_ruin_and_recreate(parameters: Any, solver: OrTools) -> None:
+    """Remove some customers, insert them anew, accept by simulated annealing; no descent in between.
+
+    The temperatures are OR-Tools' automatic ones, from 10 % to 0.1 % of the mean arc.
+    """
+    parameters.use_iterated_local_search = True
+    settings = parameters.iterated_local_search_parameters
+    settings.improve_perturbed_solution = False
+    ruin_recreate = settings.ruin_recreate_parameters
+    if solver.ruin in ("strings", "both"):
+        strings = ruin_recreate.ruin_strategies.add().sisr
+        strings.max_removed_sequence_size = min(_LONGEST_STRING, solver.removed)
+        strings.avg_num_removed_visits = solver.removed
+        strings.bypass_factor = 0.01
+    if solver.ruin in ("walk", "both"):
+        ruin_recreate.ruin_strategies.add().random_walk.num_removed_visits = solver.removed
+    ruin_recreate.ruin_composition_strategy = routing_ils_pb2.RuinCompositionStrategy.RUN_ONE_RANDOMLY
+    annealing = settings.reference_solution_acceptance_strategy.simulated_annealing
+    annealing.cooling_schedule_strategy = routing_ils_pb2.CoolingScheduleStrategy.EXPONENTIAL
+    annealing.automatic_temperatures = True
