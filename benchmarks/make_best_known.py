@@ -44,9 +44,7 @@ def main(folder: Path) -> None:
     with (folder / "bks_more.csv").open(newline="") as stream:
         table = [row(record, files) for record in csv.DictReader(stream)]
     table += [cmt_row(number, *values) for number, values in enumerate(CMT, start=1)]
-    table.sort(
-        key=lambda row: (row["set"], natural(str(row["name"])), str(row["rounding"]), row["objective"])
-    )
+    table.sort(key=lambda row: (row["set"], natural(str(row["name"])), str(row["rounding"]), row["objective"]))
     with TABLE.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, table[0], lineterminator="\n")
         writer.writeheader()

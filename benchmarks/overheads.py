@@ -132,9 +132,7 @@ def report_seconds() -> float:
                         repetition=repetition,
                         seed=repetition,
                         status=Status.FINISHED,
-                        trace=tuple(
-                            Incumbent(float(s), int(c)) for s, c in zip(seconds, costs, strict=True)
-                        ),
+                        trace=tuple(Incumbent(float(s), int(c)) for s, c in zip(seconds, costs, strict=True)),
                     )
                 )
     solutions = {run.key: singles for run in runs}

@@ -91,8 +91,7 @@ def open_results(plan: Plan, folder: Path, command: str) -> Store:
         return store
     environment = {**describe_machine(), "command": command}
     described = (
-        (plan.descriptions[digest], problem.dump(instance))
-        for digest, (problem, instance) in plan.instances.items()
+        (plan.descriptions[digest], problem.dump(instance)) for digest, (problem, instance) in plan.instances.items()
     )
     store.add_comparison(plan.comparison, described, environment)
     definitions.write(plan.definition, folder / definitions.FILE_NAME)

@@ -20,9 +20,7 @@ def check_comparable(*results: Results) -> None:
     def same(what: str, of: str, value: object, where: str) -> None:
         other = seen.setdefault((what, of), value)
         if other != value:
-            message = (
-                f"{what} is {value}, elsewhere {other}; runs that differ in it are not averaged together"
-            )
+            message = f"{what} is {value}, elsewhere {other}; runs that differ in it are not averaged together"
             raise InvalidInput(message, where)
 
     for result in results:
@@ -44,16 +42,12 @@ def _check_runs(results: Results, where: str) -> None:
     solvers = results.comparison.solvers
     if results.comparison.reference not in (None, *solvers):
         accepted = ", ".join(solvers)
-        raise InvalidInput(
-            f"reference {results.comparison.reference!r} is not among the solvers: {accepted}", where
-        )
+        raise InvalidInput(f"reference {results.comparison.reference!r} is not among the solvers: {accepted}", where)
     seen = set()
     for run in results.runs:
         cell = (run.solver, run.instance, run.repetition)
         if run.solver not in solvers or run.instance not in results.instances:
-            raise InvalidInput(
-                f"run {cell} is of a solver or an instance that the comparison does not have", where
-            )
+            raise InvalidInput(f"run {cell} is of a solver or an instance that the comparison does not have", where)
         if cell in seen:
             raise InvalidInput(f"run {cell} is there twice; one run a solver, instance and repetition", where)
         seen.add(cell)

@@ -51,9 +51,7 @@ class Definition:
 
 def write(definition: Definition, file: Path) -> None:
     """Write a definition as TOML; relative paths are kept relative to the file's folder."""
-    paths = [
-        path.as_posix() if path.is_absolute() else os.path.relpath(path, file.parent) for path in definition.paths
-    ]
+    paths = [path.as_posix() if path.is_absolute() else os.path.relpath(path, file.parent) for path in definition.paths]
     values = {
         "name": definition.name,
         "instances": paths,

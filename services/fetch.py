@@ -38,9 +38,7 @@ _SETS = {
     "Solomon": (r"(C|R|RC)[12]\d\d", *_VRPTW),
     "HG": (r"(C|R|RC)[12]_\d+_\d+", *_VRPTW),
 }
-_LINK = re.compile(
-    r'<a\b[^>]*\bhref="([^"]*/download/(instance|bks|instanceSolution)/\d+)"[^>]*>(.*?)</a>', re.DOTALL
-)
+_LINK = re.compile(r'<a\b[^>]*\bhref="([^"]*/download/(instance|bks|instanceSolution)/\d+)"[^>]*>(.*?)</a>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -132,9 +130,7 @@ def _fetch_one(item: _Published, out: Path, scratch: Path, tell: Callable[[str],
 
 def _in_tsplib(name: str, site: str) -> list[_Published]:
     if not re.fullmatch(r"[A-Za-z]+\d+\w*", name, re.ASCII):
-        raise InvalidInput(
-            "is no name of TSPLIB; accepted is a single instance, as berlin52", f"tsplib:{name}"
-        )
+        raise InvalidInput("is no name of TSPLIB; accepted is a single instance, as berlin52", f"tsplib:{name}")
     address = f"{site.rstrip('/')}/{name}"
     return [_Published(f"{name}.tsp", f"{address}.tsp.gz", f"{name}.opt.tour", f"{address}.opt.tour.gz")]
 

@@ -46,10 +46,7 @@ def mean_intervals(values: Array, num_resamples: int = NUM_RESAMPLES) -> list[In
     """
     num_rows, num_columns = values.shape
     if num_rows < 2:
-        return [
-            Interval(float(value), np.nan, np.nan)
-            for value in (values[0] if num_rows else [np.nan] * num_columns)
-        ]
+        return [Interval(float(value), np.nan, np.nan) for value in (values[0] if num_rows else [np.nan] * num_columns)]
     means = values.mean(axis=0)
     constant = ~(np.ptp(values, axis=0) > 0)  # nan too, whose mean makes all of its interval nan
     deviations = np.where(constant, 0.0, values - means)

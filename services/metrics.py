@@ -101,9 +101,7 @@ def seconds_to_gap(run: Run, reference: int | None, target_gap: float) -> float 
     """Arrival of the first incumbent with at most the target gap, in percent; None if there was none."""
     if reference is None:
         return None
-    return next(
-        (found.seconds for found in run.trace if percent_gap(found.cost, reference) <= target_gap), None
-    )
+    return next((found.seconds for found in run.trace if percent_gap(found.cost, reference) <= target_gap), None)
 
 
 def reference_costs(results: Results) -> dict[str, tuple[int | None, str]]:
@@ -138,9 +136,7 @@ def run_rows(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def _row(
-    run: Run, comparison: Comparison, instance: Description, reference: int | None, kind: str
-) -> dict[str, Any]:
+def _row(run: Run, comparison: Comparison, instance: Description, reference: int | None, kind: str) -> dict[str, Any]:
     known = instance.best_known
     gap = percent_gap(run.cost, reference) if run.cost is not None and reference is not None else math.inf
     return {
@@ -162,9 +158,7 @@ def _row(
         "seconds_to_best": seconds_to_best(run),
         "primal_integral": primal_integral(run, reference, comparison.budget),
         "dimacs_integral": (
-            dimacs_integral(run, known.cost, comparison.budget)
-            if known is not None and known.cost > 0
-            else None
+            dimacs_integral(run, known.cost, comparison.budget) if known is not None and known.cost > 0 else None
         ),
         "num_reported": run.num_reported,
         "num_rejected": run.num_rejected,

@@ -22,9 +22,7 @@ def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pai
         )
     else:
         said.append("No solver answered any instance.")
-    told = [
-        pair for pair in paired if results.comparison.reference or leader.solver in (pair.first, pair.second)
-    ]
+    told = [pair for pair in paired if results.comparison.reference or leader.solver in (pair.first, pair.second)]
     said += [verdict(pair) for pair in told]
     return [*said, *_limits(results, ranking)]
 
@@ -112,8 +110,7 @@ def _new_best(results: Results) -> list[str]:
             for value in (run.cost, _known_cost(results, digest))
         )
         said.append(
-            f"{run.solver} found a better solution than the best-known one of {instance.name}: "
-            f"{cost} against {known}."
+            f"{run.solver} found a better solution than the best-known one of {instance.name}: {cost} against {known}."
         )
     return said
 

@@ -70,9 +70,7 @@ def rank(results: Results) -> list[RankRow]:
 def declared_pairs(comparison: Comparison) -> list[tuple[str, str]]:
     """The pairs a comparison declares: each solver with the reference, or without one all pairs."""
     if comparison.reference is not None:
-        return [
-            (label, comparison.reference) for label in comparison.solvers if label != comparison.reference
-        ]
+        return [(label, comparison.reference) for label in comparison.solvers if label != comparison.reference]
     return list(itertools.combinations(comparison.solvers, 2))
 
 
@@ -230,9 +228,7 @@ def performance_profile(results: Results) -> list[Profile]:
         steps = np.unique([1.0, *row[np.isfinite(row)]])
         fractions = np.searchsorted(np.sort(row), steps, side="right") / max(1, num_instances)
         num_answered = int(np.isfinite(row).sum())
-        profiles.append(
-            Profile(label, num_instances, num_answered, tuple(steps.tolist()), tuple(fractions.tolist()))
-        )
+        profiles.append(Profile(label, num_instances, num_answered, tuple(steps.tolist()), tuple(fractions.tolist())))
     return profiles
 
 
@@ -256,9 +252,7 @@ def times_to_target(results: Results, target_gap: float = 1.0) -> list[TargetRow
             num_common=int(common.sum()),
             num_disturbed=int(disturbed[place, counted].sum()),
             seconds_all=shifted_geometric_mean(np.where(reached[place], seconds[place], budget)),
-            seconds_penalised=shifted_geometric_mean(
-                np.where(reached[place], seconds[place], PENALTY * budget)
-            ),
+            seconds_penalised=shifted_geometric_mean(np.where(reached[place], seconds[place], PENALTY * budget)),
             seconds_common=shifted_geometric_mean(seconds[place, common]),
         )
         for place, label in enumerate(grid.labels)

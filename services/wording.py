@@ -26,9 +26,7 @@ def interval_bounds(interval: Interval | None, digits: int = 2) -> str:
 
 def interval_words(interval: Interval | None, digits: int = 2) -> str:
     """``value [low, high]``."""
-    return (
-        f"{number(interval.value if interval else None, digits)} {interval_bounds(interval, digits)}".rstrip()
-    )
+    return f"{number(interval.value if interval else None, digits)} {interval_bounds(interval, digits)}".rstrip()
 
 
 def cost_words(cost: float, description: Description) -> str:

@@ -53,9 +53,7 @@ def find(instance: RoutingInstance) -> BestKnown | None:
     by_digest, by_name = _tables()
     rows = by_digest.get(instance.digest, [])
     if not rows:
-        rows = [
-            row for row in by_name.get(_name_key(instance), []) if not row.digest and _holds(row, instance)
-        ]
+        rows = [row for row in by_name.get(_name_key(instance), []) if not row.digest and _holds(row, instance)]
     if not rows:
         return None
     row = min(rows, key=lambda row: row.cost)

@@ -76,9 +76,7 @@ def _array(name: str, value: Any) -> np.ndarray:
         array = np.array(None)
     entries = chain.from_iterable(value) if array.ndim == rank == 2 else value
     if array.ndim != rank or array.dtype.kind != "i" or set(map(type, entries)) != {int}:
-        raise InvalidInput(
-            f"must be a {'list' if rank == 1 else 'list of lists'} of integers within int64", name
-        )
+        raise InvalidInput(f"must be a {'list' if rank == 1 else 'list of lists'} of integers within int64", name)
     return array
 
 

@@ -1,4 +1,4 @@
-"""One routing instance type for every variant: TSP, CVRP, VRPTW and further constraints are fields with neutral defaults."""
+"""One routing instance type for every variant: TSP, CVRP, VRPTW and the rest are fields with neutral defaults."""
 
 import hashlib
 import json

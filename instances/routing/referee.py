@@ -53,8 +53,7 @@ def _visit_violations(instance: RoutingInstance, solution: Routes) -> list[Viola
                 message = f"route {number} visits {customer}, {what}"
                 found.append(Violation("unknown-customer", message, number, customer))
     found += [
-        Violation("missing-customer", f"customer {customer} is not visited", customer=customer)
-        for customer in missing
+        Violation("missing-customer", f"customer {customer} is not visited", customer=customer) for customer in missing
     ]
     return found
 
@@ -106,9 +105,7 @@ def _distance_violations(instance: RoutingInstance, arcs: list[list[int]]) -> li
     ]
 
 
-def _schedule_violations(
-    instance: RoutingInstance, solution: Routes, arcs: list[list[int]]
-) -> list[Violation]:
+def _schedule_violations(instance: RoutingInstance, solution: Routes, arcs: list[list[int]]) -> list[Violation]:
     """Time windows and route durations, of routes that have customers."""
     limit = instance.max_route_duration
     if instance.time_windows is None and limit is None:
@@ -124,9 +121,7 @@ def _schedule_violations(
         if windows is None:
             duration = sum(lengths) + sum(service)
         else:
-            late, duration = _follow(
-                windows[instance.depot], [windows[stop] for stop in stops], lengths, service
-            )
+            late, duration = _follow(windows[instance.depot], [windows[stop] for stop in stops], lengths, service)
             found += [_late(instance, number, stops[place], arrival) for place, arrival in late]
         if limit is not None and duration > limit:
             found.append(_above_limit(instance, "duration", number, duration, limit))
@@ -150,9 +145,7 @@ def _follow(
     departure, last_departure = depot_window
     clock, waited, slack = departure, 0, last_departure - departure
     late = []
-    for place, ((opening, closing), length, service) in enumerate(
-        zip(windows, lengths, services, strict=True)
-    ):
+    for place, ((opening, closing), length, service) in enumerate(zip(windows, lengths, services, strict=True)):
         arrival = clock + length
         if arrival > closing:
             late.append((place, arrival))

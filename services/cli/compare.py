@@ -61,7 +61,9 @@ def compare(
 
     if len(paths) == 1 and paths[0].suffix == ".toml":
         if solver or budget:
-            raise InvalidInput("the file defines the comparison; only --out, --jobs and --json go with it", str(paths[0]))
+            raise InvalidInput(
+                "the file defines the comparison; only --out, --jobs and --json go with it", str(paths[0])
+            )
         definition = definitions.read(paths[0])
         out = out or paths[0].parent
     else:

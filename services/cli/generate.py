@@ -26,7 +26,8 @@ def register(app: typer.Typer) -> None:
 @generate.command()
 def routing(
     kind: Annotated[
-        str, typer.Argument(help="uniform, x, clustered, explosion, rotation, solomon, road, or kool (a published set).")
+        str,
+        typer.Argument(help="uniform, x, clustered, explosion, rotation, solomon, road, or kool (a published set)."),
     ],
     size: Annotated[int, typer.Option(help="Customers; for TSP cities.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],

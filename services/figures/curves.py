@@ -35,9 +35,7 @@ def gap_over_time_figure(curves: Sequence[GapCurve], solvers: Iterable[str]) -> 
         none = {"width": 0, "shape": "hv"}
         band = faint(style.colour, 0.16)
         figure.add_trace(go.Scatter(x=curve.seconds, y=low, line=none, **edge))
-        figure.add_trace(
-            go.Scatter(x=curve.seconds, y=high, line=none, fill="tonexty", fillcolor=band, **edge)
-        )
+        figure.add_trace(go.Scatter(x=curve.seconds, y=high, line=none, fill="tonexty", fillcolor=band, **edge))
         figure.add_trace(
             go.Scatter(
                 x=curve.seconds,

@@ -33,9 +33,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
         return message_figure("Only routing solutions are drawn.")
     points = _points(document)
     if points is None:
-        return message_figure(
-            "This instance is a distance matrix without coordinates: there is no map to draw."
-        )
+        return message_figure("This instance is a distance matrix without coordinates: there is no map to draw.")
     depot = int(document.get("depot", 0))
     routes = [list(route) for route in solution or () if route]
     figure = new_figure(height=300)

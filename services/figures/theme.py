@@ -69,9 +69,7 @@ def _cut(value: str, length: int) -> str:
 def log_ticks() -> dict[str, Any]:
     """A log axis with ticks at 1, 2 and 5 times the powers of ten."""
     ticks = [float(f"{digit}e{power}") for power in range(-5, 8) for digit in (1, 2, 5)]
-    words = [
-        f"{tick:,.0f}".replace(",", "\u202f") if tick >= 1 else f"{tick:.5f}".rstrip("0") for tick in ticks
-    ]
+    words = [f"{tick:,.0f}".replace(",", "\u202f") if tick >= 1 else f"{tick:.5f}".rstrip("0") for tick in ticks]
     return {"type": "log", "tickvals": ticks, "ticktext": words}
 
 

@@ -82,9 +82,7 @@ def median_costs(results: Results) -> Medians:
     """What rankings and pairs go by, as nested mappings."""
     grid = Grid.of(results)
     rows = grid.costs().tolist()
-    return {
-        label: dict(zip(grid.digests, row, strict=True)) for label, row in zip(grid.labels, rows, strict=True)
-    }
+    return {label: dict(zip(grid.digests, row, strict=True)) for label, row in zip(grid.labels, rows, strict=True)}
 
 
 def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
@@ -97,9 +95,7 @@ def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
     rows = []
     for digest, description in results.instances.items():
         reference, kind = references[digest]
-        lowest = min(
-            (median[digest] for median in medians.values() if math.isfinite(median[digest])), default=None
-        )
+        lowest = min((median[digest] for median in medians.values() if math.isfinite(median[digest])), default=None)
         costs = [run.cost for label in medians for run in runs_of[digest, label] if run.cost is not None]
         known = description.best_known
         better = known is not None and min(costs, default=known.cost) < known.cost
@@ -110,9 +106,7 @@ def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
                 reference="none" if reference is None else cost_words(reference, description),
                 reference_kind=kind,
                 found=cost_words(min(costs), description) if costs else "none",
-                improvement=("below a proven optimum" if proven else "better than the best-known")
-                if better
-                else "",
+                improvement=("below a proven optimum" if proven else "better than the best-known") if better else "",
                 suspicious=better and proven,
                 cells=tuple(
                     _cell(runs_of[digest, label], median[digest], reference, lowest, description)
@@ -228,9 +222,7 @@ def clean(words: str) -> str:
 
 def log_tail(log: str) -> str:
     """The last lines of a log."""
-    return "\n".join(
-        clean(log.replace("\r", "\n")).strip()[-LOG_TAIL_CHARACTERS:].split("\n")[-LOG_TAIL_LINES:]
-    )
+    return "\n".join(clean(log.replace("\r", "\n")).strip()[-LOG_TAIL_CHARACTERS:].split("\n")[-LOG_TAIL_LINES:])
 
 
 def _cell(

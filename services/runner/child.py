@@ -33,9 +33,7 @@ PR_SET_CHILD_SUBREAPER = 36
 class ChildSearch:
     """The Search a solver sees: it writes every reported solution to the parent at once."""
 
-    def __init__(
-        self, budget: float, seed: int, threads: int, started: float, emit: Callable[[Any], None]
-    ) -> None:
+    def __init__(self, budget: float, seed: int, threads: int, started: float, emit: Callable[[Any], None]) -> None:
         self.budget = budget
         self.seed = seed
         self.threads = threads
@@ -102,9 +100,7 @@ class Child:
             self.say("unavailable", error=f"{type(error).__name__}: {error}")
         else:
             values = {
-                field.name: getattr(self.solver, field.name)
-                for field in dataclasses.fields(solver_class)
-                if field.init
+                field.name: getattr(self.solver, field.name) for field in dataclasses.fields(solver_class) if field.init
             }
             self.say("ready", spec=spec.canonical(self.name, values))
 

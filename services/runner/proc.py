@@ -32,8 +32,7 @@ def usage(pid: int) -> Usage:
         children_seconds = (int(after_name[13]) + int(after_name[14])) / _TICK
         peak = _status_field(Path(f"/proc/{pid}/status"), "VmHWM") * 1024
         switches = sum(
-            _status_field(task / "status", "nonvoluntary_ctxt_switches")
-            for task in Path(f"/proc/{pid}/task").iterdir()
+            _status_field(task / "status", "nonvoluntary_ctxt_switches") for task in Path(f"/proc/{pid}/task").iterdir()
         )
     except (*_GONE, OSError):
         return Usage(0.0, 0, 0)

@@ -88,9 +88,7 @@ class SolverProcess:
     The child dies with the thread that created it (PR_SET_PDEATHSIG); use it from that thread.
     """
 
-    def __init__(
-        self, name: str, parameters: dict[str, str], cores: frozenset[int], threads: int, memory: int
-    ) -> None:
+    def __init__(self, name: str, parameters: dict[str, str], cores: frozenset[int], threads: int, memory: int) -> None:
         started = time.perf_counter()
         self._start(name, cores, threads, memory)
         try:
@@ -173,9 +171,7 @@ class SolverProcess:
         peak = 0
         started = time.perf_counter()
         self._num_runs += 1
-        self._send(
-            {"op": "go", "run": self._num_runs, "budget": budget, "seed": seed, "threads": self.threads}
-        )
+        self._send({"op": "go", "run": self._num_runs, "budget": budget, "seed": seed, "threads": self.threads})
         kill_at = started + budget + grace
         next_check = started + MEMORY_CHECK_SECONDS
         ending: tuple[str, str] | None = None

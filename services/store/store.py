@@ -128,9 +128,7 @@ class Store:
                 tables.runs.insert(), {**row, "comparison": name, "status": run.status.value, "trace": trace}
             )
             if solutions:
-                connection.execute(
-                    tables.run_solutions.insert(), {"run": run.key, "solutions": _pack(solutions)}
-                )
+                connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": _pack(solutions)})
 
     def results(self, name: str) -> Results:
         """A comparison with all its runs; documents and solutions are fetched when they are looked at."""
@@ -142,17 +140,13 @@ class Store:
             if head is None:
                 raise InvalidInput("there is no such comparison", name)
             descriptions = connection.scalars(
-                sa.select(instances.description)
-                .where(instances.comparison == name)
-                .order_by(instances.position)
+                sa.select(instances.description).where(instances.comparison == name).order_by(instances.position)
             )
             by_digest = {entry["digest"]: _description(entry) for entry in descriptions}
             rows = connection.execute(
-                sa.select(*(tables.runs.c[column] for column in _RUN_COLUMNS)).where(
-                    tables.runs.c.comparison == name
-                )
+                sa.select(*(tables.runs.c[column] for column in _RUN_COLUMNS)).where(tables.runs.c.comparison == name)
             )
-            found = [_run(row) for row in rows.mappings()]
+            found = [_run(row._asdict()) for row in rows]
         comparison = Comparison(**head.definition)
         place = {digest: i for i, digest in enumerate(by_digest)}
         column = {label: i for i, label in enumerate(comparison.solvers)}

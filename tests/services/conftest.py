@@ -37,9 +37,7 @@ def make_results(
         for place, cost in enumerate(known)
     }
     num_seeds = max(len(seeds) for by_instance in costs.values() for seeds in by_instance)
-    comparison = Comparison(
-        "synthetic", {label: label for label in costs}, budget, num_seeds, reference=reference
-    )
+    comparison = Comparison("synthetic", {label: label for label in costs}, budget, num_seeds, reference=reference)
     runs = [
         _run(label, digest, repetition, outcome, budget)
         for label, by_instance in costs.items()

@@ -20,9 +20,7 @@ VERSUS = str(Path(sys.executable).with_name("versus"))
 
 def versus(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does."""
-    return subprocess.run(
-        [VERSUS, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False
-    )
+    return subprocess.run([VERSUS, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +146,8 @@ def compared(folder, tmp_path_factory):
     """A small finished comparison."""
     out = tmp_path_factory.mktemp("compared")
     done = versus(
-        "compare", folder / "set.jsonl", "--solver", "savings", "--solver", "nearest", "--solver", "pyvrp:iterations=20",
-        "--budget", "5s", "--seeds", 2, "--out", out,
+        "compare", folder / "set.jsonl", "--solver", "savings", "--solver", "nearest",
+        "--solver", "pyvrp:iterations=20", "--budget", "5s", "--seeds", 2, "--out", out,
     )  # fmt: skip
     return out, done
 
@@ -192,9 +190,7 @@ def test_export_has_a_row_for_each_run(compared, tmp_path):
     promised = {"instance", "solver", "seed", "status", "cost", "gap", "seconds_to_best", "primal_integral"}
     assert promised <= set(rows[0])
     as_json = json.loads(versus("export", out, "--format", "json").stdout)
-    assert [row["cost"] for row in as_json] == [
-        type(a["cost"])(b["cost"]) for a, b in zip(as_json, rows, strict=True)
-    ]
+    assert [row["cost"] for row in as_json] == [type(a["cost"])(b["cost"]) for a, b in zip(as_json, rows, strict=True)]
     file = tmp_path / "runs.parquet"
     assert versus("export", out, "--format", "parquet", "--out", file).returncode == 0
     assert pq.read_table(file).to_pylist() == as_json
@@ -269,9 +265,7 @@ def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp
     ]  # fmt: skip
     whole, broken = tmp_path / "whole" / "same", tmp_path / "broken" / "same"
     assert versus(*arguments, "--out", whole).returncode == 0
-    process = subprocess.Popen(
-        [VERSUS, *map(str, arguments), "--out", str(broken)], stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([VERSUS, *map(str, arguments), "--out", str(broken)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while _finished(broken) < 10 and process.poll() is None:
         assert time.monotonic() < deadline
@@ -285,9 +279,7 @@ def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp
     assert len(resumed) == len({row["key"] for row in resumed}) == 36
     assert {row["key"]: row for row in resumed if row["key"] in kept} == kept
     timeless = ("key", "instance", "solver", "seed", "status", "cost", "gap")
-    assert [[row[c] for c in timeless] for row in resumed] == [
-        [row[c] for c in timeless] for row in _rows(whole)
-    ]
+    assert [[row[c] for c in timeless] for row in resumed] == [[row[c] for c in timeless] for row in _rows(whole)]
 
 
 def _finished(folder: Path) -> int:

@@ -69,7 +69,7 @@ def test_wrong_definition_is_refused_with_file_and_key(tmp_path, text, message):
     """The message names the file, the key, and what is accepted."""
     file = tmp_path / "wrong.toml"
     file.write_text(text)
-    with pytest.raises(InvalidInput, match="wrong.toml") as caught:
+    with pytest.raises(InvalidInput, match=r"wrong\.toml") as caught:
         definitions.read(file)
     assert message in str(caught.value)
 

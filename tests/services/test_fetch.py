@@ -275,9 +275,7 @@ def test_a_damaged_gzip_file_is_refused(site, tmp_path, content, problem):
 @pytest.mark.parametrize(
     "content", [gzip.compress(TSP.encode() + b" " * 10**5), bytes(10**5)], ids=["decompressed", "as sent"]
 )
-def test_a_file_above_the_limit_is_refused_before_and_after_decompression(
-    site, tmp_path, content, monkeypatch
-):
+def test_a_file_above_the_limit_is_refused_before_and_after_decompression(site, tmp_path, content, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 10**4)
     site.files["/tsp/tiny3.tsp.gz"] = content
     with pytest.raises(InvalidInput, match="larger than accepted"):

@@ -219,9 +219,7 @@ def lines(figure: go.Figure) -> list[list[tuple[float, float]]]:
     for trace in figure.data:
         if trace.mode == "lines+markers":
             points = zip(trace.x, trace.y, strict=True)
-            found += [
-                list(part) for drawn, part in itertools.groupby(points, lambda p: p[0] is not None) if drawn
-            ]
+            found += [list(part) for drawn, part in itertools.groupby(points, lambda p: p[0] is not None) if drawn]
     return found
 
 

@@ -106,9 +106,7 @@ def test_signed_rank_p_is_a_probability_blind_to_order_and_sign(values: list[int
     assert signed_rank_p(differences[::-1]) == pytest.approx(p)
 
 
-@pytest.mark.parametrize(
-    "p_values", [[0.02], [0.01, 0.04, 0.03], [0.5, 0.01, 0.01, 1.0], [0.0, 0.9, 0.2, 0.011]]
-)
+@pytest.mark.parametrize("p_values", [[0.02], [0.01, 0.04, 0.03], [0.5, 0.01, 0.01, 1.0], [0.0, 0.9, 0.2, 0.011]])
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     """Also with ties and with scaled values above 1."""
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])

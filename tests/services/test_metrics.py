@@ -121,9 +121,7 @@ def test_run_rows(make_results) -> None:
     )
     assert answered["gap"] == 5
     assert answered["seconds_to_best"] == 0.5
-    assert answered["primal_integral"] == pytest.approx(
-        0.25 + 0.25 * (1 - 1000 / 1100) + 0.5 * (1 - 1000 / 1050)
-    )
+    assert answered["primal_integral"] == pytest.approx(0.25 + 0.25 * (1 - 1000 / 1100) + 0.5 * (1 - 1000 / 1050))
     assert answered["dimacs_integral"] == pytest.approx(100 * (0.5 * 0.1 + 0.5 * 0.05))
     assert answered["status"] == "finished"
     missing = ("cost", "gap", "seconds_to_best", "reference_cost", "dimacs_integral")

@@ -168,9 +168,7 @@ def test_hostile_names_inject_nothing(tmp_path: Path) -> None:
         "best_known": BestKnown(1, True, HOSTILE, HOSTILE),
     }
     instances = {
-        digest: replace(
-            description, name=f"{HOSTILE}{i}", properties={"family": f"{HOSTILE}{i % 2}"}, **hostile
-        )
+        digest: replace(description, name=f"{HOSTILE}{i}", properties={"family": f"{HOSTILE}{i % 2}"}, **hostile)
         for i, (digest, description) in enumerate(results.instances.items())
     }
     comparison = replace(results.comparison, name=HOSTILE, reference="pyvrp")
@@ -212,9 +210,7 @@ def test_failures_say_why(tmp_path: Path) -> None:
 
 def test_killed_run_with_an_answer_is_no_failure() -> None:
     """A run killed at its limit keeps its answer: it counts among the endings, not among what failed."""
-    results = with_runs(
-        make_results(), {0: {"status": Status.KILLED}, 1: {"status": Status.KILLED, "trace": ()}}
-    )
+    results = with_runs(make_results(), {0: {"status": Status.KILLED}, 1: {"status": Status.KILLED, "trace": ()}})
     assert [failure.num_runs for failure in content.failures(results)] == [1]
     assert content.endings(results)[0].statuses[Status.KILLED] == 2
 
@@ -278,9 +274,7 @@ def test_maps_draw_the_best_run() -> None:
     """The run that is drawn has the lowest cost of its instance, the earlier one of equals."""
     results = make_results(num_instances=3)
     for run in content.chosen_for_maps(results):
-        costs = [
-            (other.cost, other.trace[-1].seconds) for other in results.runs if other.instance == run.instance
-        ]
+        costs = [(other.cost, other.trace[-1].seconds) for other in results.runs if other.instance == run.instance]
         assert (run.cost, run.trace[-1].seconds) == min(costs)
 
 
@@ -311,9 +305,7 @@ def test_only_drawn_documents_are_read(tmp_path: Path) -> None:
         make_results(num_instances=2, num_seeds=1),
         replace(make_results(), runs=()),
         replace(make_results(), documents={}, solutions={}),
-        with_runs(
-            make_results(num_instances=7), {i: {"trace": (), "status": Status.CRASHED} for i in range(999)}
-        ),
+        with_runs(make_results(num_instances=7), {i: {"trace": (), "status": Status.CRASHED} for i in range(999)}),
         with_runs(make_results(num_instances=7), {i: {"status": Status.CANCELLED} for i in range(11)}),
     ],
     ids=["one run", "two instances", "no runs", "no maps", "all crashed", "cancelled"],
@@ -326,9 +318,7 @@ def test_thin_results_make_a_report(tmp_path: Path, results: Results) -> None:
 
 def test_ten_thousand_runs(tmp_path: Path) -> None:
     """A report of 10,000 runs takes less than 10 s of a core and at most 3 MB beside Plotly's library."""
-    results = make_results(
-        num_instances=1000, num_seeds=2, solvers={f"solver{i}": "savings" for i in range(5)}
-    )
+    results = make_results(num_instances=1000, num_seeds=2, solvers={f"solver{i}": "savings" for i in range(5)})
     assert len(results.runs) == 10_000
     start = time.process_time()
     render_report(results, tmp_path / "report.html")

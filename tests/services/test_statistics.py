@@ -33,9 +33,7 @@ def constant(cost, num_instances=8, num_seeds=1):
 
 def test_rank_is_the_mean_over_instances_of_the_median_over_seeds(make_results) -> None:
     """Gaps 1, 2, 9 have the median 2; with 4 on the other instance the mean is 3."""
-    first, second = rank(
-        make_results({"bad": constant(150, 2, 3), "good": [[101, 109, 102], [104, 104, 104]]}, 100)
-    )
+    first, second = rank(make_results({"bad": constant(150, 2, 3), "good": [[101, 109, 102], [104, 104, 104]]}, 100))
     assert (first.solver, second.solver) == ("good", "bad")
     assert first.gap.value == pytest.approx(3)
     assert first.median_gap == pytest.approx(3)
@@ -84,9 +82,7 @@ def test_rank_takes_only_instances_every_solver_was_run_on(make_results) -> None
 
 def test_cancelled_runs_are_not_run(make_results, change_runs) -> None:
     """A solver that was cancelled throughout has no numbers, and the others keep theirs."""
-    results = change_runs(
-        make_results({"a": constant(110), "b": constant(105)}, 100), "b", status=Status.CANCELLED
-    )
+    results = change_runs(make_results({"a": constant(110), "b": constant(105)}, 100), "b", status=Status.CANCELLED)
     first, second = rank(results)
     assert (first.solver, first.gap.value) == ("a", pytest.approx(10))
     assert (second.solver, second.num_runs, second.num_answered) == ("b", 0, 0)
@@ -155,9 +151,7 @@ def test_pair_without_a_common_answer(make_results) -> None:
         0,
         *[None] * 4,
     )
-    assert "No difference can be claimed between a and b: no instance was answered by both." in conclusion(
-        results
-    )
+    assert "No difference can be claimed between a and b: no instance was answered by both." in conclusion(results)
 
 
 def test_holm_corrects_over_the_declared_pairs(make_results) -> None:
@@ -220,9 +214,7 @@ def test_statistics_are_deterministic(make_results) -> None:
 def test_gap_over_time_reads_the_traces(make_results) -> None:
     """100 % before the first answer, then the mean over instances of the median over seeds."""
     trace = [(0.2, 120), (0.6, 110)]
-    (curve,) = gap_over_time(
-        make_results({"a": [[trace, trace, None], [[(0.2, 130)]] * 3]}, 100), [0.1, 0.2, 0.7]
-    )
+    (curve,) = gap_over_time(make_results({"a": [[trace, trace, None], [[(0.2, 130)]] * 3]}, 100), [0.1, 0.2, 0.7])
     assert curve.seconds == (0.1, 0.2, 0.7)
     assert [point.value for point in curve.gap] == pytest.approx([100, 25, 20])
     assert curve.gap[2].low <= 20 <= curve.gap[2].high
@@ -294,17 +286,13 @@ def test_conclusion_claims_and_does_not_claim(make_results) -> None:
     said = conclusion(make_results({"a": constant(104), "b": noisy, "c": constant(110)}, 100))
     assert said[0].startswith("b has the lowest mean gap: 3.88 % [")
     assert any(line.startswith("No difference can be claimed between a and b: 0.12 % [") for line in said)
-    assert any(
-        line.startswith("b beats c by 6.12 % [") and "8 instances both answered" in line for line in said
-    )
+    assert any(line.startswith("b beats c by 6.12 % [") and "8 instances both answered" in line for line in said)
     assert not any("between a and c" in line or "a beats c" in line for line in said)
     assert "Gaps are to the best-known cost on 8 instances." in said
 
 
 def test_conclusion_tells_all_pairs_with_the_reference(make_results) -> None:
-    said = conclusion(
-        make_results({"a": constant(104), "b": constant(105), "c": constant(110)}, 100, reference="c")
-    )
+    said = conclusion(make_results({"a": constant(104), "b": constant(105), "c": constant(110)}, 100, reference="c"))
     assert [line.split(" by ")[0] for line in said if " beats " in line] == ["a beats c", "b beats c"]
 
 
@@ -321,10 +309,7 @@ def test_conclusion_tells_the_limits(make_results, change_runs) -> None:
     said = conclusion(change_runs(results, "a", disturbed=True))
     assert "b left 1 of 2 instances unanswered; each counts at a gap of 100 %." in said
     assert "2 of 2 runs of a were disturbed by other load." in said
-    assert (
-        "Gaps are to the best-known cost on 1 instance and the best cost of this comparison on 1 instance."
-        in said
-    )
+    assert "Gaps are to the best-known cost on 1 instance and the best cost of this comparison on 1 instance." in said
     assert "a found a better solution than the best-known one of instance-0: 9 against 10." in said
 
 

@@ -105,9 +105,7 @@ def test_instances_are_stored_once(store):
 def test_failed_comparison_leaves_nothing_behind(store):
     """A comparison that cannot be stored whole is not stored at all."""
     with pytest.raises(sa.exc.StatementError):
-        store.add_comparison(
-            dataclasses.replace(COMPARISON, name="e"), [(DESCRIPTIONS[0], {})], {"bad": object()}
-        )
+        store.add_comparison(dataclasses.replace(COMPARISON, name="e"), [(DESCRIPTIONS[0], {})], {"bad": object()})
     assert [comparison.name for comparison in store.comparisons()] == ["c"]
 
 

@@ -33,9 +33,7 @@ def full_matrix(stream: IntArray, size: int, layout: str) -> IntArray:
     else:
         expected = size * (size - 1) // 2
     if len(stream) != expected:
-        raise InvalidInput(
-            f"{len(stream)} numbers; {layout} of {size} nodes needs {expected}", "EDGE_WEIGHT_SECTION"
-        )
+        raise InvalidInput(f"{len(stream)} numbers; {layout} of {size} nodes needs {expected}", "EDGE_WEIGHT_SECTION")
     if layout == "FULL_MATRIX":
         matrix = stream.reshape(size, size).copy()
     else:

@@ -101,9 +101,7 @@ def parse(tokens: Sequence[str], line_of: Callable[[int], int], signed: bool = F
     ):
         if wrong.any():
             index = int(np.argmax(wrong))
-            raise InvalidInput(
-                f"{tokens[index]!r} is out of range; accepted are {accepted}", f"line {line_of(index)}"
-            )
+            raise InvalidInput(f"{tokens[index]!r} is out of range; accepted are {accepted}", f"line {line_of(index)}")
     return values, decimals
 
 

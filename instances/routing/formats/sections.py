@@ -39,9 +39,7 @@ class Section:
         lines = [0] * size
         for line, tokens in self.rows:
             if len(tokens) != 1 + width:
-                raise InvalidInput(
-                    f"{len(tokens)} columns in {self.keyword}; expected {1 + width}", f"line {line}"
-                )
+                raise InvalidInput(f"{len(tokens)} columns in {self.keyword}; expected {1 + width}", f"line {line}")
             node = node_index(tokens[0], size, line)
             if lines[node]:
                 raise InvalidInput(f"node {node + 1} occurs again, after line {lines[node]}", f"line {line}")
@@ -83,9 +81,7 @@ class Sections:
         tokens = self.value(keyword).split()
         line = self.header[keyword][0]
         if len(tokens) != 1:
-            raise InvalidInput(
-                f"{keyword} is {self.value(keyword)[:40]!r}; expected one number", f"line {line}"
-            )
+            raise InvalidInput(f"{keyword} is {self.value(keyword)[:40]!r}; expected one number", f"line {line}")
         return numbers.parse(tokens, lambda _: line)
 
     def integer(self, keyword: str, low: int) -> int:

@@ -36,9 +36,7 @@ def read(text: str, rounding: Rounding | None = None) -> RoutingInstance:
         With the line, if a heading is not Solomon's, a row is not seven numbers, or customers are not 0, 1,
         2, ...
     """
-    lines = [
-        (line, raw.split()) for line, raw in enumerate(text.split("\n"), start=1) if raw.strip(" \t\r\x1a")
-    ]
+    lines = [(line, raw.split()) for line, raw in enumerate(text.split("\n"), start=1) if raw.strip(" \t\r\x1a")]
     for (line, tokens), heading in zip(lines[1:], _HEADINGS, strict=False):
         if heading and " ".join(tokens).upper() != heading:
             found = " ".join(tokens)[:40]
@@ -53,9 +51,7 @@ def read(text: str, rounding: Rounding | None = None) -> RoutingInstance:
         raise InvalidInput(f"{len(fleet)} columns; expected NUMBER and CAPACITY", f"line {line}")
     (num_vehicles, capacity), decimals = numbers.parse(fleet, lambda _: line)
     if decimals or num_vehicles < 1:
-        raise InvalidInput(
-            f"{' '.join(fleet)!r}; expected a positive NUMBER and a CAPACITY, integers", f"line {line}"
-        )
+        raise InvalidInput(f"{' '.join(fleet)!r}; expected a positive NUMBER and a CAPACITY, integers", f"line {line}")
     rows = lines[1 + len(_HEADINGS) :]
     for location, (line, tokens) in enumerate(rows):
         if len(tokens) != _WIDTH:
@@ -64,10 +60,7 @@ def read(text: str, rounding: Rounding | None = None) -> RoutingInstance:
             raise InvalidInput(f"customer {tokens[0][:40]!r}; expected {location}", f"line {line}")
     flat = [token for _, tokens in rows for token in tokens[1:3]]
     coordinates, coordinate_decimals = numbers.parse(flat, lambda index: rows[index // 2][0], signed=True)
-    columns = [
-        numbers.parse([tokens[1 + c] for _, tokens in rows], lambda index: rows[index][0])
-        for c in range(2, 6)
-    ]
+    columns = [numbers.parse([tokens[1 + c] for _, tokens in rows], lambda index: rows[index][0]) for c in range(2, 6)]
     rule = Rounding.TRUNCATED if rounding is None else rounding
     (demand, fraction), *times = columns
     if fraction:
@@ -114,19 +107,14 @@ def write(instance: RoutingInstance) -> str:
             f"a Solomon .txt file cannot hold the {', '.join(lost)} of this instance: it has truncated "
             "distances, capacity, fleet size, demand and time windows, and nothing else; .json holds all"
         )
-    services = (
-        np.zeros(instance.num_locations, np.int64)
-        if instance.service_times is None
-        else instance.service_times
-    )
+    services = np.zeros(instance.num_locations, np.int64) if instance.service_times is None else instance.service_times
     lines = [" ".join(instance.name.split()) or "instance", "", "VEHICLE", "NUMBER     CAPACITY"]
     lines += [f"{instance.num_vehicles:>4} {instance.capacity:>14}", "", "CUSTOMER"]
     lines += ["CUST NO.  XCOORD.   YCOORD.    DEMAND   READY TIME  DUE DATE   SERVICE TIME", ""]
     for location in range(instance.num_locations):
         cells = [str(location)]
         cells += [
-            numbers.text_of(value, instance.coordinate_decimals)
-            for value in instance.coordinates[location].tolist()
+            numbers.text_of(value, instance.coordinate_decimals) for value in instance.coordinates[location].tolist()
         ]
         cells.append(str(instance.demand[location]))
         times = [*instance.time_windows[location].tolist(), int(services[location])]

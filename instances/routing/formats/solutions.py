@@ -55,16 +55,11 @@ def write(instance: RoutingInstance, solution: Routes, cost: int, suffix: str) -
     routes = [route for route in solution.routes if route]
     match suffix:
         case ".sol":
-            lines = [
-                f"Route #{number}: {' '.join(map(str, route))}"
-                for number, route in enumerate(routes, start=1)
-            ]
+            lines = [f"Route #{number}: {' '.join(map(str, route))}" for number, route in enumerate(routes, start=1)]
             return "\n".join([*lines, f"Cost {written_cost}", ""])
         case ".tour":
             if len(routes) > 1:
-                raise InvalidInput(
-                    f"a .tour holds one tour, not {len(routes)} routes; accepted are .sol and .json"
-                )
+                raise InvalidInput(f"a .tour holds one tour, not {len(routes)} routes; accepted are .sol and .json")
             nodes = [instance.depot + 1, *(customer + 1 for route in routes for customer in route)]
             header = [
                 f"COMMENT : Length = {written_cost}",
@@ -94,9 +89,7 @@ def _read_sol(text: str) -> tuple[Routes, Decimal | None]:
                 raise InvalidInput("a second cost; accepted is one", place)
             cost = _claim(match[1], place)
         elif stripped and not _REMARK.fullmatch(stripped):
-            raise InvalidInput(
-                f"{stripped[:40]!r} is neither 'Route #1: 2 3', 'Cost 4' nor 'Word: remark'", place
-            )
+            raise InvalidInput(f"{stripped[:40]!r} is neither 'Route #1: 2 3', 'Cost 4' nor 'Word: remark'", place)
     if not routes:
         raise InvalidInput("holds no route; expected lines like 'Route #1: 2 3'")
     return Routes(tuple(route for route in routes if route)), cost
@@ -131,9 +124,7 @@ def _read_tour(text: str, instance: RoutingInstance) -> tuple[Routes, Decimal | 
         raise InvalidInput(f"{tokens[end + 1][0]!r} after the tour's end, -1", f"line {tokens[end + 1][1]}")
     tour = tuple(node_index(token, size, line) for token, line in tokens[:end])
     if instance.depot not in tour:
-        raise InvalidInput(
-            f"does not visit node {instance.depot + 1}, where it should start", f"line {section.line}"
-        )
+        raise InvalidInput(f"does not visit node {instance.depot + 1}, where it should start", f"line {section.line}")
     start = tour.index(instance.depot)
     route = tour[start + 1 :] + tour[:start]
     length = _LENGTH.fullmatch(file.header.get("COMMENT", (0, ""))[1].strip())

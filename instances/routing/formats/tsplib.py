@@ -101,9 +101,7 @@ def _matrix(file: Sections, size: int) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if "NODE_COORD_SECTION" in file.sections or "DISPLAY_DATA_SECTION" in file.sections:
         shown = "NODE_COORD_SECTION" if "NODE_COORD_SECTION" in file.sections else "DISPLAY_DATA_SECTION"
-        fields["coordinates"], fields["coordinate_decimals"] = file.sections[shown].table(
-            size, 2, signed=True
-        )
+        fields["coordinates"], fields["coordinate_decimals"] = file.sections[shown].table(size, 2, signed=True)
     stream, decimals = file.section("EDGE_WEIGHT_SECTION").numbers()
     return fields | {"matrix": full_matrix(stream, size, layout), "matrix_decimals": decimals}
 
@@ -113,9 +111,7 @@ def _load(file: Sections, kind: str, size: int) -> dict[str, Any]:
     if kind in TOUR_TYPES:
         for keyword in ("CAPACITY", "VEHICLES", "DEMAND_SECTION"):
             if keyword in file.header or keyword in file.sections:
-                raise InvalidInput(
-                    f"is not accepted in a {kind}; accepted types are {', '.join(ROUTE_TYPES)}", keyword
-                )
+                raise InvalidInput(f"is not accepted in a {kind}; accepted types are {', '.join(ROUTE_TYPES)}", keyword)
         return {"num_vehicles": 1}
     fields: dict[str, Any] = {}
     if "VEHICLES" in file.header:
@@ -157,9 +153,7 @@ def _times(file: Sections, size: int, fields: dict[str, Any]) -> dict[str, Any]:
             "matrix": numbers.rescale(fields["matrix"], own, unit, "EDGE_WEIGHT_SECTION"),
             "matrix_decimals": unit,
         }
-    scaled = {
-        name: numbers.rescale(values, decimals, unit, name) for name, (values, decimals) in found.items()
-    }
+    scaled = {name: numbers.rescale(values, decimals, unit, name) for name, (values, decimals) in found.items()}
     if "TIME_WINDOW_SECTION" in scaled:
         result["time_windows"] = scaled["TIME_WINDOW_SECTION"]
     served = "SERVICE_TIME" in scaled and bool(scaled["SERVICE_TIME"].any())
@@ -182,9 +176,7 @@ def write(instance: RoutingInstance, suffix: str) -> str:
     types = {rounding: name for name, rounding in EDGE_WEIGHT_TYPES.items()}
     lost = []
     if (suffix == ".vrp") == tour:
-        lost.append(
-            "a tour belongs into a .tsp" if tour else "only a tour belongs into a .tsp, others into a .vrp"
-        )
+        lost.append("a tour belongs into a .tsp" if tour else "only a tour belongs into a .tsp, others into a .vrp")
     if instance.rounding not in types:
         lost.append(f"rounding ({instance.rounding}; a file can say {', '.join(types)})")
     served = instance.service_times is not None
@@ -199,9 +191,7 @@ def write(instance: RoutingInstance, suffix: str) -> str:
         lost.append("the lack of a capacity (accepted with time windows or open routes)")
     if lost:
         raise InvalidInput(f"a {suffix} file cannot hold this instance: {'; '.join(lost)}; .json holds all")
-    return "\n".join(
-        [*_header_lines(instance, kind, types[instance.rounding]), *_section_lines(instance), "EOF", ""]
-    )
+    return "\n".join([*_header_lines(instance, kind, types[instance.rounding]), *_section_lines(instance), "EOF", ""])
 
 
 def _kind(instance: RoutingInstance) -> str:
@@ -216,9 +206,7 @@ def _kind(instance: RoutingInstance) -> str:
 
 
 def _header_lines(instance: RoutingInstance, kind: str, edge_weight_type: str) -> list[str]:
-    limit = (
-        instance.max_route_distance if instance.max_route_duration is None else instance.max_route_duration
-    )
+    limit = instance.max_route_distance if instance.max_route_duration is None else instance.max_route_duration
     values: dict[str, object] = {
         "NAME": " ".join(instance.name.split()),
         "COMMENT": " ".join(instance.comment.split()),
@@ -248,9 +236,7 @@ def _section_lines(instance: RoutingInstance) -> list[str]:
     if instance.matrix is not None:
         lines.append("EDGE_WEIGHT_SECTION")
         decimals = instance.matrix_decimals
-        lines += [
-            " ".join(numbers.text_of(value, decimals) for value in row) for row in instance.matrix.tolist()
-        ]
+        lines += [" ".join(numbers.text_of(value, decimals) for value in row) for row in instance.matrix.tolist()]
     if "tsp" not in instance.features or instance.depot:
         lines += ["DEPOT_SECTION", str(instance.depot + 1), "-1"]
     return lines

@@ -111,8 +111,7 @@ def generate(
         seeds = (stream_seed(stream, seed, family, size, index) for index in range(count))
         made = [chosen.make(np.random.default_rng(source), size, problem, settings) for source in seeds]
     return [
-        _named(instance, chosen, problem, size, seed, index, stream, options)
-        for index, instance in enumerate(made)
+        _named(instance, chosen, problem, size, seed, index, stream, options) for index, instance in enumerate(made)
     ]
 
 

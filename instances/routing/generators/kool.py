@@ -54,23 +54,18 @@ def make_set(size: int, count: int, seed: int, problem: str) -> list[RoutingInst
         If the seed is none of the field's, the set is smaller, or it has no such size (CVRP).
     """
     if seed not in (TEST_SEED, VALIDATION_SEED):
-        raise InvalidInput(
-            f"is {seed}; the sets are {TEST_SEED} (test) and {VALIDATION_SEED} (validation)", "seed"
-        )
+        raise InvalidInput(f"is {seed}; the sets are {TEST_SEED} (test) and {VALIDATION_SEED} (validation)", "seed")
     if count > SET_SIZE:
         raise InvalidInput(f"is {count}; the set holds {SET_SIZE}", "count")
     if problem == "tsp":
         sample = Sample(on_unit_grid(raw_tsp(size, seed, count)), None, None, 10**UNIT_DECIMALS)
     else:
         if size not in CAPACITIES:
-            raise InvalidInput(
-                f"is {size}; the CVRP sets have {', '.join(map(str, CAPACITIES))} customers", "size"
-            )
+            raise InvalidInput(f"is {size}; the CVRP sets have {', '.join(map(str, CAPACITIES))} customers", "size")
         depots, customers, demand = raw_cvrp(size, seed)
         coordinates = on_unit_grid(np.concatenate((depots[:count, None], customers[:count]), axis=1))
         padded = np.pad(demand[:count], ((0, 0), (1, 0)))
         sample = Sample(coordinates, padded, np.full(count, CAPACITIES[size]), 10**UNIT_DECIMALS)
     return [
-        sample.instance(index, rounding=Rounding.UNROUNDED, coordinate_decimals=UNIT_DECIMALS)
-        for index in range(count)
+        sample.instance(index, rounding=Rounding.UNROUNDED, coordinate_decimals=UNIT_DECIMALS) for index in range(count)
     ]

@@ -23,12 +23,8 @@ CROSSINGS_PER_LOCATION = 1.5
 class RoadOptions:
     """Options of the road-network generator."""
 
-    removed: float = field(
-        default=0.2, metadata={"help": "share of streets missing, 0 to 1, as connection allows"}
-    )
-    one_way: float = field(
-        default=0.0, metadata={"help": "share of one-way streets, 0 to 1, as connection allows"}
-    )
+    removed: float = field(default=0.2, metadata={"help": "share of streets missing, 0 to 1, as connection allows"})
+    one_way: float = field(default=0.0, metadata={"help": "share of one-way streets, 0 to 1, as connection allows"})
 
     def __post_init__(self) -> None:
         for name in ("removed", "one_way"):
@@ -61,13 +57,9 @@ def make(rng: np.random.Generator, size: int, problem: str, options: RoadOptions
     two_way = in_tree | (rng.random(len(streets)) >= options.one_way)
     flipped = rng.random(len(streets)) < 0.5
     streets[flipped] = streets[flipped, ::-1]
-    length = np.maximum(np.rint(np.hypot(*(points[streets[:, 0]] - points[streets[:, 1]]).T)), 1).astype(
-        np.int64
-    )
+    length = np.maximum(np.rint(np.hypot(*(points[streets[:, 0]] - points[streets[:, 1]]).T)), 1).astype(np.int64)
     graph = nx.DiGraph()
-    for (a, b), metres, both in zip(
-        streets[kept].tolist(), length[kept].tolist(), two_way[kept], strict=True
-    ):
+    for (a, b), metres, both in zip(streets[kept].tolist(), length[kept].tolist(), two_way[kept], strict=True):
         graph.add_edge(a, b, length=metres)
         if both:
             graph.add_edge(b, a, length=metres)

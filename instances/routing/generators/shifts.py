@@ -61,9 +61,7 @@ class RotationOptions:
             raise InvalidInput(f"is {self.share}; accepted are 0 to 1", "share")
 
 
-def make_clustered(
-    rng: np.random.Generator, size: int, problem: str, options: ClusteredOptions
-) -> RoutingInstance:
+def make_clustered(rng: np.random.Generator, size: int, problem: str, options: ClusteredOptions) -> RoutingInstance:
     """Customers in Gaussian clusters of equal size, standard deviation 0.07, centres in [0.2, 0.8]^2."""
     sample = sample_uniform(rng, 1, size, problem)
     centres = rng.uniform(0.2, 0.8, size=(options.num_clusters, 2))
@@ -71,9 +69,7 @@ def make_clustered(
     return _moved(sample, np.clip(points, 0.0, 1.0))
 
 
-def make_explosion(
-    rng: np.random.Generator, size: int, problem: str, options: ExplosionOptions
-) -> RoutingInstance:
+def make_explosion(rng: np.random.Generator, size: int, problem: str, options: ExplosionOptions) -> RoutingInstance:
     """Customers near a random centre are thrown out of a ball, to its radius plus an Exp(10) distance."""
     sample = sample_uniform(rng, 1, size, problem)
     points, centre = _customers(sample, size), rng.random(2)
@@ -86,9 +82,7 @@ def make_explosion(
     return _moved(sample, points)
 
 
-def make_rotation(
-    rng: np.random.Generator, size: int, problem: str, options: RotationOptions
-) -> RoutingInstance:
+def make_rotation(rng: np.random.Generator, size: int, problem: str, options: RotationOptions) -> RoutingInstance:
     """A random subset of the customers is rotated about the origin by a random angle, then shifted."""
     sample = sample_uniform(rng, 1, size, problem)
     points, angle = _customers(sample, size), rng.uniform(0.0, 2.0 * np.pi)

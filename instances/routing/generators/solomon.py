@@ -37,9 +37,7 @@ _CLASSES = {
 class SolomonOptions:
     """Options of the Solomon generator; what is not given is drawn for every instance."""
 
-    customers: Customers | None = field(
-        default=None, metadata={"help": "how customers are placed; by default drawn"}
-    )
+    customers: Customers | None = field(default=None, metadata={"help": "how customers are placed; by default drawn"})
     horizon: Horizon | None = field(default=None, metadata={"help": "length of the day; by default drawn"})
     density: float | None = field(
         default=None,
@@ -47,9 +45,7 @@ class SolomonOptions:
     )
     half_width: float | None = field(
         default=None,
-        metadata={
-            "help": "mean half-width of a window as a share of the horizon; by default uniform in 0.02 to 0.2"
-        },
+        metadata={"help": "mean half-width of a window as a share of the horizon; by default uniform in 0.02 to 0.2"},
     )
 
     def __post_init__(self) -> None:
@@ -98,9 +94,7 @@ def make(rng: np.random.Generator, size: int, problem: str, options: SolomonOpti
         centres = rng.integers(from_depot, latest, endpoint=True)
     windows = open_windows.copy()
     narrowed = 1 + rng.permutation(size)[: round(density * size)]
-    half = np.rint(np.maximum(rng.normal(half_width, half_width / 5, len(narrowed)), 0.0) * day).astype(
-        np.int64
-    )
+    half = np.rint(np.maximum(rng.normal(half_width, half_width / 5, len(narrowed)), 0.0) * day).astype(np.int64)
     windows[narrowed, 0] = np.maximum(centres[narrowed] - half, 0)
     windows[narrowed, 1] = np.minimum(centres[narrowed] + half, latest[narrowed])
     _, num_routes = _construct(places, windows, services, demand, capacity)

@@ -34,12 +34,8 @@ class XOptions:
     """Options of the X generator; what is not given is drawn for every instance."""
 
     depot: Depot | None = field(default=None, metadata={"help": "where the depot is; by default drawn"})
-    customers: Customers | None = field(
-        default=None, metadata={"help": "how customers are placed; by default drawn"}
-    )
-    demand: Demand | None = field(
-        default=None, metadata={"help": "distribution of the demand; by default drawn"}
-    )
+    customers: Customers | None = field(default=None, metadata={"help": "how customers are placed; by default drawn"})
+    demand: Demand | None = field(default=None, metadata={"help": "distribution of the demand; by default drawn"})
     route_size: float | None = field(
         default=None, metadata={"help": "customers per route, at least 1; by default triangular(3, 6, 25)"}
     )
@@ -77,9 +73,7 @@ def sample_x(rng: np.random.Generator, batch: int, size: int, options: XOptions 
     placement = _choice(rng, batch, Customers, options.customers)
     demand_type = _choice(rng, batch, Demand, options.demand)
     route_size = (
-        rng.triangular(3, 6, 25, size=batch)
-        if options.route_size is None
-        else np.full(batch, options.route_size)
+        rng.triangular(3, 6, 25, size=batch) if options.route_size is None else np.full(batch, options.route_size)
     )
     coordinates = _place(rng, size, depot, placement)
     demand = _demand(rng, coordinates, demand_type)
@@ -92,9 +86,7 @@ def make(rng: np.random.Generator, size: int, problem: str, options: XOptions) -
     return sample_x(rng, 1, size, options).instance(0, rounding=Rounding.NEAREST, coordinate_decimals=0)
 
 
-def _choice(
-    rng: np.random.Generator, batch: int, accepted: object, fixed: str | None
-) -> npt.NDArray[np.str_]:
+def _choice(rng: np.random.Generator, batch: int, accepted: object, fixed: str | None) -> npt.NDArray[np.str_]:
     return np.full(batch, fixed) if fixed is not None else rng.choice(get_args(accepted), size=batch)
 
 
@@ -111,9 +103,7 @@ def _place(
     points = rng.integers(0, EXTENT, size=(batch, size + 1, 2), endpoint=True)
     points[depot == "central", 0] = CENTRE
     points[depot == "eccentric", 0] = 0
-    num_clustered = np.select(
-        [placement == "clustered", placement == "random-clustered"], [size, size - size // 2], 0
-    )
+    num_clustered = np.select([placement == "clustered", placement == "random-clustered"], [size, size - size // 2], 0)
     num_seeds = np.minimum(rng.integers(3, MAX_SEEDS, size=batch, endpoint=True), num_clustered)
     attracted = column > (size - num_clustered + num_seeds)[:, None]
 
@@ -130,9 +120,7 @@ def _place(
     return points
 
 
-def _attract(
-    rng: np.random.Generator, seeds: IntArray, num_seeds: IntArray
-) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+def _attract(rng: np.random.Generator, seeds: IntArray, num_seeds: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
     """Propose a grid point near a seed for each of K rows, and say which proposals stand.
 
     The paper proposes uniform grid points x and accepts with probability min(1, f(x)), where f(x) is the sum

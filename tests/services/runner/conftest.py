@@ -16,9 +16,10 @@ from services.runner.slot import Slot, Task
 HOSTILE = Path(__file__).parents[1] / "hostile"
 MEMORY = 512 * 1024**2
 SOLVERS = (
-    "trivial declining hanging stubborn leaking leaking-grandchild forking deserting flooding flooding-reports garbling "
-    "infeasible late dying raising exiting haunting counting unpreparable"
-).split()
+    "trivial", "declining", "hanging", "stubborn", "leaking", "leaking-grandchild", "forking", "deserting",
+    "flooding", "flooding-reports", "garbling", "infeasible", "late", "dying", "raising", "exiting",
+    "haunting", "counting", "unpreparable",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,9 +53,7 @@ def instance() -> RoutingInstance:
     coordinates = np.stack([np.arange(21) * 10, np.zeros(21, dtype=int)], axis=1)
     demand = np.ones(21, dtype=int)
     demand[0] = 0
-    return RoutingInstance(
-        rounding=Rounding.NEAREST, coordinates=coordinates, demand=demand, capacity=10, name="line"
-    )
+    return RoutingInstance(rounding=Rounding.NEAREST, coordinates=coordinates, demand=demand, capacity=10, name="line")
 
 
 @pytest.fixture

@@ -151,9 +151,7 @@ def test_warm_equals_cold(slot, task, spec):
     cold = slot.run(task(spec, budget=10.0))
     warm = slot.run(task(spec, budget=10.0))
     assert cold.cost is not None
-    assert [incumbent.solution for incumbent in cold.trace] == [
-        incumbent.solution for incumbent in warm.trace
-    ]
+    assert [incumbent.solution for incumbent in cold.trace] == [incumbent.solution for incumbent in warm.trace]
 
 
 def test_unimportable_solver_is_unavailable_with_the_message(slot, task):
@@ -166,7 +164,7 @@ def test_unimportable_solver_is_unavailable_with_the_message(slot, task):
 
 def test_unknown_solver_and_parameter_are_bad_input(slot, task):
     """Unknown names are refused with what there is."""
-    with pytest.raises(InvalidInput, match="unknown; there are: .*trivial"):
+    with pytest.raises(InvalidInput, match=r"unknown; there are: .*trivial"):
         SolverProcess("no-such-solver", {}, slot.cores, 1, slot.memory)
     with pytest.raises(InvalidInput, match="unknown parameter 'speed'; accepted are: record"):
         SolverProcess("forking", {"speed": "9"}, slot.cores, 1, slot.memory)

@@ -37,9 +37,7 @@ def upgrade() -> None:
             name=op.f("fk_comparison_instances_comparison"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["instance"], ["instances.digest"], name=op.f("fk_comparison_instances_instance")
-        ),
+        sa.ForeignKeyConstraint(["instance"], ["instances.digest"], name=op.f("fk_comparison_instances_instance")),
         sa.PrimaryKeyConstraint("comparison", "position", name=op.f("pk_comparison_instances")),
     )
     op.create_table(
@@ -75,9 +73,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_runs")),
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_runs_comparison_instance"), ["comparison", "instance"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_runs_comparison_instance"), ["comparison", "instance"], unique=False)
 
     op.create_table(
         "run_solutions",
