@@ -98,7 +98,10 @@ def _compare(definition: "Definition", out: Path, jobs: int | None, as_json: boo
         notice(note)
     store = open_results(planned, out, shlex.join(["versus", *sys.argv[1:]]))
     try:
-        results = _execute(planned, store)
+        try:
+            results = _execute(planned, store)
+        except KeyboardInterrupt:
+            fail("interrupted; the same command goes on from here", code=130)
         report = out / "report.html"
         _show(results, report, as_json)
     finally:
