@@ -32,5 +32,13 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+assurance: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python tests/assurance/mutation.py
+	$(BIN)/python tests/assurance/false_claims.py
+	$(BIN)/python -m pytest tests/services/runner
+	$(BIN)/python benchmarks/overheads.py
+	$(BIN)/python benchmarks/adapter_loss.py
+
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
