@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,19 @@ def write_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_json(rows: list[dict[str, Any]]) -> str:
-    """The rows as a JSON list."""
-    return json.dumps(rows, indent=1) + "\n"
+def json_text(document: Any) -> str:
+    """A document as JSON; numbers that JSON does not have (nan, infinities) become null."""
+    return json.dumps(_finite(document), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value
 
 
 def write_parquet(rows: list[dict[str, Any]], file: Path) -> None:

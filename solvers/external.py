@@ -46,15 +46,11 @@ class Exec:
     """
 
     command: str = field(
-        metadata={
-            "help": "the program with its arguments; {instance} {seconds} {seed} {threads} are filled in"
-        }
+        metadata={"help": "the program with its arguments; {instance} {seconds} {seed} {threads} are filled in"}
     )
     form: Literal["auto", "tsplib", "solomon"] = field(
         default="auto",
-        metadata={
-            "help": "the instance's file: .vrp/.tsp, or Solomon's .txt; auto takes .txt where it can hold it"
-        },
+        metadata={"help": "the instance's file: .vrp/.tsp, or Solomon's .txt; auto takes .txt where it can hold it"},
     )
     margin: float = field(
         default=0.1, metadata={"help": "by how many seconds less than there are the program is told to take"}
@@ -154,9 +150,7 @@ def _run(command: list[str], search: Search) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
     if status:
-        raise RuntimeError(
-            f"{command[0]} ended with status {status}: {tail.decode(errors='replace').strip()}"
-        )
+        raise RuntimeError(f"{command[0]} ended with status {status}: {tail.decode(errors='replace').strip()}")
 
 
 def _lines(streams: list[IO[bytes]], search: Search) -> Iterator[tuple[IO[bytes], bytes]]:

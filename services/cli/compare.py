@@ -1,6 +1,5 @@
 """``versus compare``: the batch evaluation."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -134,19 +133,22 @@ def _show(results: "Results", report: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from services.cli.terminal import notice, stdout
+    from services.export import json_text
     from services.report import render_report
-    from services.statistics import conclusion, pairs, rank
+    from services.sentences import sentences
+    from services.statistics import pairs, rank
     from services.tables import conclusion_text, pairs_table, ranking_table
 
     render_report(results, report)
     if as_json:
+        ranking, paired = rank(results), pairs(results)
         document = {
-            "conclusion": conclusion(results),
-            "ranking": [asdict(row) for row in rank(results)],
-            "pairs": [asdict(pair) for pair in pairs(results)],
+            "conclusion": sentences(results, ranking, paired),
+            "ranking": [asdict(row) for row in ranking],
+            "pairs": [asdict(pair) for pair in paired],
             "report": str(report),
         }
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json_text(document))
         return
     stdout.print(ranking_table(results))
     stdout.print(pairs_table(results))

@@ -44,7 +44,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the data, one row a run."""
-    from services.export import write_csv, write_json, write_parquet
+    from services.export import json_text, write_csv, write_parquet
     from services.metrics import run_rows
 
     rows = run_rows(_results(folder))
@@ -53,7 +53,7 @@ def export(
         write_parquet(rows, file)
         typer.echo(str(file))
         return
-    text = write_csv(rows) if format is Format.CSV else write_json(rows)
+    text = write_csv(rows) if format is Format.CSV else json_text(rows) + "\n"
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -50,9 +50,7 @@ class Batch:
         return distances
 
     def __getitem__(self, part: slice) -> "Batch":
-        return Batch(
-            self.coordinates[part], self.demand[part], self.capacity[part], self.scale[part], self.has_depot
-        )
+        return Batch(self.coordinates[part], self.demand[part], self.capacity[part], self.scale[part], self.has_depot)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""

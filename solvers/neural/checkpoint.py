@@ -34,9 +34,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise InvalidInput("there is no such checkpoint", str(path)) from None
     except (SafetensorError, KeyError, OSError, ValueError) as error:
-        raise InvalidInput(
-            f"is not a checkpoint of this program, or is damaged ({error})", str(path)
-        ) from error
+        raise InvalidInput(f"is not a checkpoint of this program, or is damaged ({error})", str(path)) from error
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
@@ -46,11 +44,7 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
 
 def load_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     """Copy a checkpoint's weights; InvalidInput if a name or a shape differs from the network's."""
-    weights = {
-        name.removeprefix("weights."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith("weights.")
-    }
+    weights = {name.removeprefix("weights."): tensor for name, tensor in tensors.items() if name.startswith("weights.")}
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:

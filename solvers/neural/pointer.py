@@ -39,27 +39,27 @@ class PointerConfig:
 
 
 class Keys(NamedTuple):
-    """An encoded batch: all that the decoder needs of it, computed once.
+    """All that the decoder needs of an encoded batch, computed once.
 
-    Every weight of the network acts through these tensors alone. C is the width of the glimpse: D; or, for few
-    locations, H * N, where the dot products of all pairs of locations are tabulated beforehand.
+    Every weight of the network acts through these tensors alone. C is the width of a query and of a glimpse: D; or,
+    for few locations, H * N, where the dot products of all pairs of locations are tabulated beforehand.
     """
 
     query_last: Tensor  # (B, N, C): the query of a trajectory that is at a location
     query_first: Tensor  # (B, N, C): added where tours begin at different locations (TSP)
     query_load: Tensor  # (B, 1, C): added in proportion to the capacity left
-    glimpse_keys: Tensor | None  # (B, H, N, D / H); None if tabulated
-    glimpse_values: Tensor | None  # (B, H, N, D / H); None if tabulated
+    glimpse_keys: Tensor  # (B, H, N, D / H); no heads if tabulated
+    glimpse_values: Tensor  # (B, H, N, D / H); no heads if tabulated
     pointer: Tensor  # (B, C, N): from the glimpse to the scores
     affinity: Tensor  # (B, N, N): score of going from a location straight to another
 
     def detached(self) -> "Keys":
         """The same values as leaves of a new graph."""
-        return Keys(*(None if key is None else key.detach().requires_grad_() for key in self))
+        return Keys(*(key.detach().requires_grad_() for key in self))
 
     def part(self, part: slice) -> "Keys":
         """The keys of some of the instances."""
-        return Keys(*(None if key is None else key[part] for key in self))
+        return Keys(*(key[part] for key in self))
 
 
 class EncoderLayer(nn.Module):
@@ -75,16 +75,12 @@ class EncoderLayer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.project = nn.Linear(width, 3 * width, bias=False)
         self.combine = nn.Linear(width, width)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, width)
-        )
+        self.feed_forward = nn.Sequential(nn.Linear(width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, width))
 
     def forward(self, x: Tensor, sharpness: float) -> Tensor:
         size, nodes, width = x.shape
         # shape: 3 x (B, H, N, D / H)
-        query, key, value = (
-            self.project(self.norm1(x)).view(size, nodes, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        )
+        query, key, value = self.project(self.norm1(x)).view(size, nodes, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         scale = sharpness / math.sqrt(width // self.heads)
         attended = functional.scaled_dot_product_attention(query, key, value, scale=scale)
         x = x + self.combine(attended.transpose(1, 2).reshape(size, nodes, width))
@@ -126,10 +122,10 @@ class Pointer(nn.Module):
         )
         key = key * (sharpness / math.sqrt(config.width // config.heads))
         pointer = pointer.transpose(-1, -2) / math.sqrt(config.width)
-        tabulated = batch.num_locations <= FEW
-        if tabulated:
+        if batch.num_locations <= FEW:
             last, first, load = (query @ key.transpose(-1, -2) for query in (last, first, load))
             pointer = value @ pointer
+            key, value = key[:, :0], value[:, :0]
         affinity = torch.baddbmm(
             batch.distances.clamp(min=SHORTEST).log(),
             source,
@@ -137,13 +133,8 @@ class Pointer(nn.Module):
             beta=-1,
             alpha=1 / math.sqrt(config.width),
         )
-        return Keys(
-            *(query.transpose(1, 2).flatten(2) for query in (last, first, load)),
-            None if tabulated else key,
-            None if tabulated else value,
-            pointer.flatten(1, 2),
-            affinity,
-        )
+        last, first, load = (query.transpose(1, 2).flatten(2) for query in (last, first, load))
+        return Keys(last, first, load, key, value, pointer.flatten(1, 2), affinity)
 
     def scores(self, keys: Keys, last: Tensor, load: Tensor, mask: Tensor, first: Tensor | None) -> Tensor:
         """Unnormalised log-probabilities of the next location; forbidden ones have minus infinity.
@@ -172,7 +163,7 @@ class Pointer(nn.Module):
         query = torch.addcmul(_rows(keys.query_last, last), load[..., None], keys.query_load)
         if first is not None:
             query = query + _rows(keys.query_first, first)
-        if keys.glimpse_keys is None or keys.glimpse_values is None:
+        if keys.glimpse_keys.shape[1] == 0:
             glimpse = (query.view(heads) + forbidden[:, :, None]).softmax(dim=-1)
         else:
             glimpse = functional.scaled_dot_product_attention(

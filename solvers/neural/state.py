@@ -105,10 +105,8 @@ class State:
 
 
 def all_starts(batch: Batch) -> Tensor:
-    """Every customer (CVRP) or location (TSP) as the start of a trajectory, int64, shape (B, S)."""
-    first = int(batch.has_depot)
-    starts = torch.arange(first, batch.num_locations, device=batch.coordinates.device)
-    return starts.expand(len(batch), -1)
+    """Every location as the start of a trajectory, also the depot: int64, shape (B, N)."""
+    return torch.arange(batch.num_locations, device=batch.coordinates.device).expand(len(batch), -1)
 
 
 def tour_lengths(batch: Batch, tours: Tensor) -> Tensor:

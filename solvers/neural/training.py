@@ -46,10 +46,8 @@ from solvers.neural.state import all_starts
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
-BLOCK_BYTES = {
-    "cpu": 4 << 20,
-    "cuda": 1 << 30,
-}  # attention scores of one decoding block: what the cache holds
+# Of the attention scores of one decoding block: what the cache holds, or little of the memory.
+BLOCK_BYTES = {"cpu": 4 << 20, "cuda": 1 << 30}
 DECAY = 0.1  # of the learning rate, in the tail
 
 
@@ -66,15 +64,10 @@ class TrainingArguments:
     problem: Literal["cvrp", "tsp"] = _option("cvrp", "problem to train for")
     smallest: int = _option(20, "smallest number of customers; every batch draws one size")
     largest: int = _option(20, "largest number of customers")
-    kinds: str = _option(
-        "uniform", "kinds of instances, by commas, one drawn for each batch: uniform, routes, x"
-    )
+    kinds: str = _option("uniform", "kinds of instances, by commas, one drawn for each batch: uniform, routes, x")
     instances: int = _option(1_000_000, "training instances")
     batch: int = _option(64, "instances of a step at the smallest size; fewer at larger sizes")
-    trajectories: int = _option(
-        0, "trajectories of each instance, at most one for each start; 0 = every start"
-    )
-    free: bool = _option(False, "leave the first customer of CVRP to the policy too")
+    trajectories: int = _option(0, "trajectories of each instance, each from a start of its own; 0 = all starts")
     loss: Literal["preference", "reinforce"] = _option("preference", "what compares the trajectories")
     learning_rate: float = _option(3e-4, "Adam's rate")
     tail: float = _option(0.2, "last part of the training, at a tenth of the rate")
@@ -82,7 +75,7 @@ class TrainingArguments:
     seed: int = _option(1, "seed of weights, instances and sampling")
     device: str = _option("cpu", "cpu or cuda")
     threads: int = _option(1, "threads on the CPU")
-    seconds: float = _option(math.inf, "stop after this time, pauses and resumes not counted")
+    seconds: float = _option(math.inf, "stop after so many seconds of training steps")
     validate: int = _option(256, "instances of the validation set; 0 = none")
     report_every: int = _option(20_000, "instances between lines of the metrics, each with a checkpoint")
     width: int = _option(128, "width of the network")
@@ -92,15 +85,11 @@ class TrainingArguments:
 
     def __post_init__(self) -> None:
         if not 2 <= self.smallest <= self.largest:
-            raise InvalidInput(
-                f"is {self.smallest}; accepted are 2 to the largest size {self.largest}", "smallest"
-            )
+            raise InvalidInput(f"is {self.smallest}; accepted are 2 to the largest size {self.largest}", "smallest")
         known = KINDS if self.problem == "cvrp" else {"uniform": KINDS["uniform"]}
         for kind in self.kinds.split(","):
             if kind not in known:
-                raise InvalidInput(
-                    f"{kind!r} is unknown for {self.problem}; known are {', '.join(known)}", "kinds"
-                )
+                raise InvalidInput(f"{kind!r} is unknown for {self.problem}; known are {', '.join(known)}", "kinds")
         for name in ("instances", "batch", "report_every", "threads"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"is {getattr(self, name)}; must be positive", name)
@@ -185,12 +174,10 @@ def loss_of(arguments: TrainingArguments, cost: Tensor, likelihood: Tensor) -> T
 
 
 def starts_of(arguments: TrainingArguments, batch: Batch, rng: np.random.Generator) -> Tensor:
-    """Starts of the trajectories, int64, shape (B, S): distinct, or the depot where the policy is free."""
+    """The starts of the trajectories of a step, drawn anew without repetition, int64, shape (B, S)."""
     starts = all_starts(batch)
-    number = min(arguments.trajectories or starts.shape[1], starts.shape[1])
-    if arguments.free and batch.has_depot:
-        return torch.zeros_like(starts[:, :number])
-    return starts[:, torch.from_numpy(np.sort(rng.permutation(starts.shape[1])[:number]))]
+    number = arguments.trajectories or batch.num_locations
+    return starts[:, torch.from_numpy(rng.permutation(batch.num_locations)[:number])]
 
 
 def accumulate_gradients(
@@ -211,8 +198,7 @@ def accumulate_gradients(
         loss = loss_of(arguments, part_of_rollouts.cost, likelihood).sum() / len(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         total += loss.item()
-    pairs = [(key, leaf.grad) for key, leaf in zip(keys, leaves, strict=True) if leaf is not None]
-    used = [(key, gradient) for key, gradient in pairs if gradient is not None]
+    used = [(key, leaf.grad) for key, leaf in zip(keys, leaves, strict=True) if leaf.grad is not None]
     torch.autograd.backward([key for key, _ in used], [gradient for _, gradient in used])
     return total, rollouts.cost.mean().item()
 
@@ -271,9 +257,7 @@ def train(arguments: TrainingArguments, report: Callable[[str], None] = lambda l
         _forget_after(metrics, progress.step)
     elif arguments.init:
         load_weights(policy, read_checkpoint(Path(arguments.init))[0], arguments.init)
-    validation = kool_batch(arguments.problem, arguments.largest, arguments.validate, VALIDATION_SEED).to(
-        device
-    )
+    validation = kool_batch(arguments.problem, arguments.largest, arguments.validate, VALIDATION_SEED).to(device)
 
     losses: list[float] = []
     costs: list[float] = []
@@ -324,7 +308,7 @@ def train(arguments: TrainingArguments, report: Callable[[str], None] = lambda l
     return checkpoint
 
 
-MAY_CHANGE = {"out", "init", "seconds", "device", "threads", "report_every"}
+MAY_CHANGE = {"out", "init", "instances", "seconds", "device", "threads", "report_every"}
 
 
 def _check_same_run(arguments: TrainingArguments, earlier: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from instances.routing.solution import Routes
 from solvers.routing.segments import FEATURES
 from solvers.search import Search
 
-MAX_LOCATIONS = 4_000
+MAX_LOCATIONS = 3_000
 """Above it the dense matrix and the model no longer fit in a run's 4 GB."""
 
 FirstSolution = Literal[
@@ -32,6 +32,8 @@ Metaheuristic = Literal[
     "ruin_and_recreate", "guided_local_search", "simulated_annealing", "tabu_search", "generic_tabu_search",
     "greedy_descent", "automatic",
 ]  # fmt: skip
+
+Ruin = Literal["strings", "walk", "both"]
 
 _CONSTRUCTION_SHARE = 0.2
 _LONGEST_STRING = 10
@@ -61,19 +63,16 @@ class OrTools:
             "needs, a tenth and one more, or one per customer"
         },
     )
-    ruin: Literal["strings", "walk", "both"] = field(
-        default="strings",
+    ruin: Ruin = field(
+        default="both",
         metadata={"help": "ruin and recreate: what a step removes, strings of routes or a walk"},
     )
     removed: int = field(
-        default=20, metadata={"help": "ruin and recreate: customers that a step removes on average"}
+        default=20,
+        metadata={"help": "ruin and recreate: customers a step removes on average, at most half of all"},
     )
-    penalty: float = field(
-        default=0.1, metadata={"help": "guided local search: weight lambda of the penalties"}
-    )
-    iterations: int | None = field(
-        default=None, metadata={"help": "stop after so many solutions, beside the time"}
-    )
+    penalty: float = field(default=0.1, metadata={"help": "guided local search: weight lambda of the penalties"})
+    iterations: int | None = field(default=None, metadata={"help": "stop after so many solutions, beside the time"})
 
     problem: ClassVar[str] = "routing"
     honours: ClassVar[frozenset[str]] = FEATURES
@@ -89,16 +88,14 @@ class OrTools:
 
     def declines(self, instance: RoutingInstance) -> str | None:
         if instance.num_locations > MAX_LOCATIONS:
-            return (
-                f"{instance.num_locations} locations; it needs a dense matrix and takes up to {MAX_LOCATIONS}"
-            )
+            return f"{instance.num_locations} locations; it needs a dense matrix and takes up to {MAX_LOCATIONS}"
         return None
 
     def prepare(self) -> "OrTools":
         """Solve a tiny instance once, so that no run pays for the first use of the library."""
         corners = np.array([[0, 0], [0, 9], [9, 9], [9, 0]])
         tiny = RoutingInstance(rounding=Rounding.NEAREST, coordinates=corners, num_vehicles=1)
-        _Model(tiny, np.arange(4), 1).construct(_parameters(self), seconds=1.0)
+        _Model(tiny, np.arange(4), 1).construct(_parameters(self, 3), seconds=1.0)
         return self
 
     def solve(self, instance: RoutingInstance, search: Search) -> None:
@@ -109,13 +106,15 @@ class OrTools:
         nodes = np.concatenate(([instance.depot], shuffled))
         attempts = list(_attempts(self, instance))
         for number, (num_vehicles, first_solution) in enumerate(attempts, start=1):
-            parameters = _parameters(replace(self, first_solution=first_solution))
+            parameters = _parameters(replace(self, first_solution=first_solution), instance.num_customers)
             model = _Model(instance, nodes, num_vehicles)
             model.report_to(search)
             share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
             first = model.construct(parameters, share * search.remaining())
             if first is not None:
-                model.improve(parameters, first, search)
+                # With one customer ruin and recreate never ends.
+                if instance.num_customers > 1:
+                    model.improve(parameters, first, search)
                 return
 
 
@@ -254,7 +253,7 @@ def _copy(parameters: Any) -> Any:
     return copy
 
 
-def _parameters(solver: OrTools) -> Any:
+def _parameters(solver: OrTools, num_customers: int) -> Any:
     """OR-Tools' own defaults, and what the solver's fields say."""
     parameters = pywrapcp.DefaultRoutingSearchParameters()
     strategies = routing_enums_pb2.FirstSolutionStrategy
@@ -266,14 +265,16 @@ def _parameters(solver: OrTools) -> Any:
     if metaheuristic == "ruin_and_recreate":
         # Anything but a descent would never hand its first local optimum over.
         metaheuristic = "greedy_descent"
-        _set_ruin_and_recreate(parameters, solver)
+        # Whoever removes all customers inserts them to the same routes for ever.
+        removed = min(solver.removed, num_customers // 2 + 1)
+        _set_ruin_and_recreate(parameters, solver.ruin, removed)
     parameters.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.Value.Value(
         metaheuristic.upper()
     )
     return parameters
 
 
-def _set_ruin_and_recreate(parameters: Any, solver: OrTools) -> None:
+def _set_ruin_and_recreate(parameters: Any, ruin: Ruin, removed: int) -> None:
     """Remove some customers, insert them anew, accept by simulated annealing; no descent in between.
 
     The temperatures are OR-Tools' automatic ones, from 10 % to 0.1 % of the mean arc.
@@ -282,13 +283,13 @@ def _set_ruin_and_recreate(parameters: Any, solver: OrTools) -> None:
     settings = parameters.iterated_local_search_parameters
     settings.improve_perturbed_solution = False
     ruin_recreate = settings.ruin_recreate_parameters
-    if solver.ruin in ("strings", "both"):
+    if ruin in ("strings", "both"):
         strings = ruin_recreate.ruin_strategies.add().sisr
-        strings.max_removed_sequence_size = min(_LONGEST_STRING, solver.removed)
-        strings.avg_num_removed_visits = solver.removed
+        strings.max_removed_sequence_size = min(_LONGEST_STRING, removed)
+        strings.avg_num_removed_visits = removed
         strings.bypass_factor = 0.01
-    if solver.ruin in ("walk", "both"):
-        ruin_recreate.ruin_strategies.add().random_walk.num_removed_visits = solver.removed
+    if ruin in ("walk", "both"):
+        ruin_recreate.ruin_strategies.add().random_walk.num_removed_visits = removed
     ruin_recreate.ruin_composition_strategy = routing_ils_pb2.RuinCompositionStrategy.RUN_ONE_RANDOMLY
     annealing = settings.reference_solution_acceptance_strategy.simulated_annealing
     annealing.cooling_schedule_strategy = routing_ils_pb2.CoolingScheduleStrategy.EXPONENTIAL

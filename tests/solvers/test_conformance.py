@@ -79,9 +79,7 @@ def test_all_built_in_solvers_are_covered() -> None:
     routing = {
         name
         for name, entry in registry.solver_entry_points().items()
-        if entry.dist is not None
-        and entry.dist.name == "versus"
-        and not entry.value.startswith("solvers.neural")
+        if entry.dist is not None and entry.dist.name == "versus" and not entry.value.startswith("solvers.neural")
     }
     assert routing <= {spec.parse(solver)[0] for solver in BUILT_IN} | {"exec"}
 
@@ -141,9 +139,7 @@ def _mutate(self: Any, instance: Any, search: Any) -> None:
 FAULTY_RUNS = {
     "solve() raises ZeroDivisionError: ": lambda self, i, s: 1 // 0,
     "the solver reports no solution": lambda self, i, s: None,
-    "accepted are Routes of tuples of int": lambda self, i, s: s.report(
-        Routes(tuple((c,) for c in i.customers))
-    ),
+    "accepted are Routes of tuples of int": lambda self, i, s: s.report(Routes(tuple((c,) for c in i.customers))),
     "is [[1]]; accepted are Routes": lambda self, i, s: s.report([[1]]),
     "is infeasible: customer 1 is not visited": lambda self, i, s: s.report(Routes(())),
     "the solver changes the instance": _mutate,
@@ -215,9 +211,7 @@ def test_a_seed_that_does_not_decide_is_named() -> None:
     )
     assert [field.name for field in dataclasses.fields(solver)] == ["shift", "iterations"]
     findings = check(solver, seconds=0.1)
-    assert findings == [
-        "no constraint, by iterations: two runs with the same seed report different solutions"
-    ]
+    assert findings == ["no constraint, by iterations: two runs with the same seed report different solutions"]
 
 
 def test_an_unknown_name_is_named() -> None:

@@ -108,9 +108,7 @@ def test_the_file_follows_the_instance(label: str, form: Any, suffix: str | None
         assert Path(heard.read_text()).suffix == suffix
 
 
-def test_a_failing_program_is_an_error_with_its_last_words(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failing_program_is_an_error_with_its_last_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An exit status other than 0 raises, quoting standard error, which also goes to the log."""
     with pytest.raises(RuntimeError, match=r"ended with status 3: no licence$"):
         run(tmp_path, "print('Route #1: 1\\nCost 1')\nsys.stderr.write('no licence\\n')\nsys.exit(3)")

@@ -72,9 +72,7 @@ def test_a_changed_instance_is_not_the_published_one(shared_data: Path) -> None:
         assert best_known.other_roundings(replace(instance, **changes)) == ()
 
 
-def golden(
-    rounding: Rounding = Rounding.UNROUNDED, name: str = "Golden_9", **changes: object
-) -> RoutingInstance:
+def golden(rounding: Rounding = Rounding.UNROUNDED, name: str = "Golden_9", **changes: object) -> RoutingInstance:
     """An instance with the name, locations and capacity of Golden_9, which is not at hand."""
     fields: dict[str, object] = {
         "coordinates": np.stack([np.arange(256), np.zeros(256, int)], axis=1),
@@ -115,11 +113,7 @@ def test_fewer_vehicles_first_is_another_objective() -> None:
         service_times=np.minimum(np.arange(201), 90),
     )
     assert best_known.find(instance) is None
-    r101 = {
-        row.objective: row.cost
-        for row in best_known.rows()
-        if row.name == "R101" and row.rounding == "unrounded"
-    }
+    r101 = {row.objective: row.cost for row in best_known.rows() if row.name == "R101" and row.rounding == "unrounded"}
     assert r101 == {"distance": Decimal("1642.88"), "vehicles, then distance": Decimal("1645.79")}
 
 

@@ -77,9 +77,7 @@ def test_distance_limits_a_route_or_with_service_its_duration() -> None:
 
 def test_time_windows_and_service_times_by_node() -> None:
     """VRPLIB's sections for time windows; times are in the unit of the distances."""
-    sections = (
-        "TIME_WINDOW_SECTION\n1 0 100\n2 5 20.5\n3 0 90\n4 1 2\nSERVICE_TIME_SECTION\n1 0\n2 7\n3 0\n4 1\nEOF"
-    )
+    sections = "TIME_WINDOW_SECTION\n1 0 100\n2 5 20.5\n3 0 90\n4 1 2\nSERVICE_TIME_SECTION\n1 0\n2 7\n3 0\n4 1\nEOF"
     text = SMALL.replace("TYPE : CVRP", "TYPE : VRPTW").replace("EOF", sections)
     instance = tsplib.read(text, Rounding.TRUNCATED)
     assert instance.time_windows is not None and instance.service_times is not None
@@ -120,16 +118,10 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        pytest.param(
-            "3 6 8\n", "", "NODE_COORD_SECTION lacks node 3: it has 3 of 4 nodes", id="missing node"
-        ),
+        pytest.param("3 6 8\n", "", "NODE_COORD_SECTION lacks node 3: it has 3 of 4 nodes", id="missing node"),
         pytest.param("3 6 8", "2 6 8", "line 10: node 2 occurs again, after line 9", id="duplicate node"),
-        pytest.param(
-            "3 10\n", "2 10\n", "line 15: node 2 occurs again, after line 14", id="duplicate demand"
-        ),
-        pytest.param(
-            "3 6 8", "5 6 8", "line 10: '5' is not a node; accepted are 1 to 4", id="node too large"
-        ),
+        pytest.param("3 10\n", "2 10\n", "line 15: node 2 occurs again, after line 14", id="duplicate demand"),
+        pytest.param("3 6 8", "5 6 8", "line 10: '5' is not a node; accepted are 1 to 4", id="node too large"),
         pytest.param("3 6 8", "0 6 8", "line 10: '0' is not a node; accepted are 1 to 4", id="node zero"),
         pytest.param("3 6 8", "x 6 8", "line 10: 'x' is not a node; accepted are 1 to 4", id="node a word"),
         pytest.param("3 6 8", "3 6 eight", "line 10: 'eight' is not a number", id="not a number"),
@@ -138,18 +130,12 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
         pytest.param("3 6 8", "3 6 1_0", "line 10: '1_0' is not a number", id="underscore"),
         pytest.param("3 6 8", "3 6 0x8", "line 10: '0x8' is not a number", id="hexadecimal"),
         pytest.param("3 6 8", "3 6 ٨", "line 10: '٨' is not a number", id="foreign digit"),
-        pytest.param(
-            "3 6 8", "3 6 8 9", "line 10: 4 columns in NODE_COORD_SECTION; expected 3", id="too wide"
-        ),
+        pytest.param("3 6 8", "3 6 8 9", "line 10: 4 columns in NODE_COORD_SECTION; expected 3", id="too wide"),
         pytest.param("3 6 8", "3 6", "line 10: 2 columns in NODE_COORD_SECTION; expected 3", id="too narrow"),
         pytest.param("3 6 8", "3 6 1e19", "line 10: '1e19' is too large", id="overflow"),
         pytest.param("3 6 8", "3 6 1e999", "line 10: '1e999' is too large", id="overflow of a float"),
-        pytest.param(
-            "3 6 8", "3 6 1e999999999", "line 10: '1e999999999' is not a number", id="exponent bomb"
-        ),
-        pytest.param(
-            "3 6 8", "3 6 9007199254740993", "line 10: '9007199254740993' is out of range", id="above 2^53"
-        ),
+        pytest.param("3 6 8", "3 6 1e999999999", "line 10: '1e999999999' is not a number", id="exponent bomb"),
+        pytest.param("3 6 8", "3 6 9007199254740993", "line 10: '9007199254740993' is out of range", id="above 2^53"),
         pytest.param(
             "3 6 8",
             "3 6 -9223372036854775808",
@@ -157,9 +143,7 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
             id="lowest int64",
         ),
         pytest.param("3 6 8", "3 6 " + "9" * 5000, "has too many digits", id="5000 digits"),
-        pytest.param(
-            "3 6 8", "3 6 1e-19", "line 10: '1e-19' has more than 18 decimals", id="too many decimals"
-        ),
+        pytest.param("3 6 8", "3 6 1e-19", "line 10: '1e-19' has more than 18 decimals", id="too many decimals"),
         pytest.param(
             "3 6 8", "3 900000000 0.0000000001", "line 10: '900000000' is out of range", id="too wide a range"
         ),
@@ -176,24 +160,16 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
             id="fraction of demand",
         ),
         pytest.param("3 10\n", "3 11\n", "demand[2]: 11 exceeds the capacity 10", id="demand above capacity"),
-        pytest.param(
-            "\n1 0\n", "\n1 1\n", "demand: is 1 at the depot; it must be 0 there", id="demand at the depot"
-        ),
-        pytest.param(
-            "CAPACITY : 10", "CAPACITY : -10", "line 6: '-10' is out of range", id="negative capacity"
-        ),
+        pytest.param("\n1 0\n", "\n1 1\n", "demand: is 1 at the depot; it must be 0 there", id="demand at the depot"),
+        pytest.param("CAPACITY : 10", "CAPACITY : -10", "line 6: '-10' is out of range", id="negative capacity"),
         pytest.param(
             "CAPACITY : 10",
             "CAPACITY : 9.5",
             "line 6: CAPACITY is '9.5'; accepted are integers from 0",
             id="fraction of capacity",
         ),
-        pytest.param(
-            "CAPACITY : 10", "CAPACITY : ten", "line 6: 'ten' is not a number", id="capacity a word"
-        ),
-        pytest.param(
-            "CAPACITY : 10", "CAPACITY :", "line 6: CAPACITY is ''; expected one number", id="capacity empty"
-        ),
+        pytest.param("CAPACITY : 10", "CAPACITY : ten", "line 6: 'ten' is not a number", id="capacity a word"),
+        pytest.param("CAPACITY : 10", "CAPACITY :", "line 6: CAPACITY is ''; expected one number", id="capacity empty"),
         pytest.param("CAPACITY : 10\n", "", "CAPACITY: is missing", id="no capacity"),
         pytest.param(
             "CAPACITY : 10",
@@ -201,9 +177,7 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
             "line 7: CAPACITY occurs again, after line 6",
             id="capacity twice",
         ),
-        pytest.param(
-            "CAPACITY : 10", "CAPACITY 10", "'CAPACITY 10' should read 'CAPACITY : value'", id="no colon"
-        ),
+        pytest.param("CAPACITY : 10", "CAPACITY 10", "'CAPACITY 10' should read 'CAPACITY : value'", id="no colon"),
         pytest.param(
             "CAPACITY : 10",
             "CAPACITIES : 10",
@@ -229,9 +203,7 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
             id="unknown edge type",
         ),
         pytest.param("EDGE_WEIGHT_TYPE : EUC_2D\n", "", "EDGE_WEIGHT_TYPE: is missing", id="no edge type"),
-        pytest.param(
-            "TYPE : CVRP", "TYPE : PDPTW", "line 3: TYPE is 'PDPTW'; accepted are TSP", id="unknown type"
-        ),
+        pytest.param("TYPE : CVRP", "TYPE : PDPTW", "line 3: TYPE is 'PDPTW'; accepted are TSP", id="unknown type"),
         pytest.param(
             "DIMENSION : 4",
             "DIMENSION : 5",
@@ -259,12 +231,8 @@ def test_truncated_files_are_refused(start: str, message: str, tmp_path: Path) -
         pytest.param("DIMENSION : 4\n", "", "DIMENSION: is missing", id="no dimension"),
         pytest.param(" 1\n -1", " 1\n 2\n -1", "line 17: 2 depots; accepted is exactly one", id="two depots"),
         pytest.param(" 1\n -1", " -1", "line 17: 0 depots; accepted is exactly one", id="no depot"),
-        pytest.param(
-            " 1\n -1", " 7\n -1", "line 18: '7' is not a node; accepted are 1 to 4", id="depot elsewhere"
-        ),
-        pytest.param(
-            "NAME : small-k5", "1 2 3", "line 1: '1 2 3' stands outside a section", id="row outside"
-        ),
+        pytest.param(" 1\n -1", " 7\n -1", "line 18: '7' is not a node; accepted are 1 to 4", id="depot elsewhere"),
+        pytest.param("NAME : small-k5", "1 2 3", "line 1: '1 2 3' stands outside a section", id="row outside"),
     ],
 )
 def test_malformed_files_are_refused_at_the_place(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -275,9 +243,7 @@ def test_malformed_files_are_refused_at_the_place(old: str, new: str, message: s
 
 def test_prose_is_refused(tmp_path: Path) -> None:
     """A file in no format at all is refused at its first line, with the keywords there are."""
-    refuse(
-        "hello world\n", "line 1: unknown keyword 'HELLO'; accepted are NAME, COMMENT", tmp_path / "bad.vrp"
-    )
+    refuse("hello world\n", "line 1: unknown keyword 'HELLO'; accepted are NAME, COMMENT", tmp_path / "bad.vrp")
 
 
 def refuse(text: str, message: str, path: Path) -> None:
@@ -403,8 +369,7 @@ def test_what_a_vrp_cannot_hold_is_named(changes: dict[str, object], lost: str, 
     """Nothing is written, and the error says which fields would be lost."""
     fields = {name: getattr(BASE, name) for name in ("rounding", "coordinates", "demand", "capacity")}
     fields |= {
-        name: getattr(BASE, name)
-        for name in ("time_windows", "service_times", "max_route_duration", "open_routes")
+        name: getattr(BASE, name) for name in ("time_windows", "service_times", "max_route_duration", "open_routes")
     }
     path = tmp_path / "x.vrp"
     with pytest.raises(InvalidInput) as caught:

@@ -140,9 +140,7 @@ def test_solutions_survive() -> None:
     assert load_solution(json.loads(json.dumps(dump_solution(solution)))) == solution
 
 
-@pytest.mark.parametrize(
-    "document", [None, 3, {"1": [2]}, [1, 2], [[1], 2], [[1.0]], [["1"]], [[True]], [[None]]]
-)
+@pytest.mark.parametrize("document", [None, 3, {"1": [2]}, [1, 2], [[1], 2], [[1.0]], [["1"]], [[True]], [[None]]])
 def test_wrong_solutions_are_refused(document: Any) -> None:
     """Anything but lists of integers is refused."""
     with pytest.raises(InvalidInput, match=r"list of routes|integers only"):

@@ -12,9 +12,7 @@ from instances.routing import document
 from instances.routing.generators import KINDS, generate, sample_uniform, sample_x, shifts, stream_seed
 from instances.routing.generators.uniform import usual_capacity
 
-SEEDED = [
-    (kind.name, problem) for kind in KINDS.values() if kind.make is not None for problem in kind.problems
-]
+SEEDED = [(kind.name, problem) for kind in KINDS.values() if kind.make is not None for problem in kind.problems]
 
 
 @pytest.mark.parametrize(("kind", "problem"), SEEDED)
@@ -43,9 +41,7 @@ def test_names_tell_instances_apart() -> None:
     assert generate("x", size=7, count=4, seed=1)[3].name == "x-n7-s1-0003"
     tsp = generate("rotation", size=7, count=1, problem="tsp", share=0.25, stream="validation")[0]
     assert tsp.name == "rotation-tsp-validation-0.25-n7-s1-0000"
-    assert tsp.comment == (
-        "generator rotation: problem=tsp, size=7, seed=1, number=0, stream=validation, share=0.25"
-    )
+    assert tsp.comment == ("generator rotation: problem=tsp, size=7, seed=1, number=0, stream=validation, share=0.25")
 
 
 @pytest.mark.parametrize("stream", ["training", "validation"])
@@ -110,9 +106,7 @@ def test_batches_are_what_generate_makes() -> None:
 def test_uniform_is_the_fields_distribution() -> None:
     """Coordinates are uniform, demands uniform in 1..9 and 0 at the depot, the capacity is the field's."""
     sample = sample_uniform(np.random.default_rng(0), 500, 40)
-    assert (
-        sample.coordinates.shape == (500, 41, 2) and sample.demand is not None and sample.capacity is not None
-    )
+    assert sample.coordinates.shape == (500, 41, 2) and sample.demand is not None and sample.capacity is not None
     unit = sample.unit_coordinates
     assert unit.min() >= 0 and unit.max() <= 1
     counts = np.histogram(unit, bins=10, range=(0, 1))[0] / unit.size

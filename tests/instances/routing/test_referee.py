@@ -109,9 +109,7 @@ def test_the_depot_may_be_any_location():
 
 
 def test_an_asymmetric_matrix_is_read_from_origin_to_destination():
-    one_way = RoutingInstance(
-        rounding=Rounding.EXPLICIT, matrix=np.array([[0, 1, 100], [1000, 0, 10], [5, 10_000, 0]])
-    )
+    one_way = RoutingInstance(rounding=Rounding.EXPLICIT, matrix=np.array([[0, 1, 100], [1000, 0, 10], [5, 10_000, 0]]))
     assert cost(one_way, (1, 2)) == 1 + 10 + 5
     assert cost(one_way, (2, 1)) == 100 + 10_000 + 1000
     assert cost(dataclasses.replace(one_way, open_routes=True), (2, 1)) == 100 + 10_000
@@ -129,6 +127,13 @@ def test_limits_that_are_just_reached_are_kept():
         service_times=np.array([0, 1, 1, 1, 1]),
     )
     assert cost(tight, (4, 1), (2, 3)) == 80 + 60
+
+
+def test_an_exact_half_falls_where_tsplib_s_doubles_put_it():
+    """0 to 3.5 is 4; 0.6 to 4.1 is 3, because 4.1 - 0.6 is 3.4999999999999996 there."""
+    for first, second, length in ((0, 35, 4), (6, 41, 3)):
+        coordinates = np.array([[first, 0], [second, 0]])
+        assert cost(line(coordinates=coordinates, coordinate_decimals=1), (1,)) == 2 * length
 
 
 # Visits
@@ -196,9 +201,7 @@ def test_a_long_route_names_the_excess():
         ("route-distance", 2, None, 1),
         ("route-distance", 3, None, 21),
     ]
-    assert message(line(max_route_distance=79), (1, 2, 3, 4)) == (
-        "the distance of route 1 is 80, 1 above the limit 79"
-    )
+    assert message(line(max_route_distance=79), (1, 2, 3, 4)) == ("the distance of route 1 is 80, 1 above the limit 79")
 
 
 def test_the_way_back_of_an_open_route_counts_for_no_limit():
@@ -272,9 +275,7 @@ def test_a_late_route_lasts_as_long_as_if_it_left_with_no_stop_later_than_need_b
 
 def test_messages_write_distances_and_times_in_the_instance_s_decimals():
     truncated = line(rounding=Rounding.TRUNCATED, time_windows=windows(_0=[0, 9999], _1=[0, 95]))
-    assert message(truncated, (1,), (2,), (3,), (4,)).endswith(
-        "reaches 1 at 10.0, 0.5 after its window closes at 9.5"
-    )
+    assert message(truncated, (1,), (2,), (3,), (4,)).endswith("reaches 1 at 10.0, 0.5 after its window closes at 9.5")
     millionths = line(rounding=Rounding.UNROUNDED, max_route_distance=79_999_999)
     assert message(millionths, (1, 2, 3, 4)).endswith("is 80.000000, 0.000001 above the limit 79.999999")
 
@@ -312,6 +313,28 @@ def test_distances_of_a_route_beyond_64_bits_do_not_wrap_around():
 def test_the_longest_legal_distances_are_priced_exactly():
     corners = np.array([[-(2**53), 0], [2**53, 0]])
     assert cost(RoutingInstance(rounding=Rounding.NEAREST, coordinates=corners), (1,)) == 2**55
+
+
+@pytest.mark.parametrize("decimals", [8, 9, 10, 14])
+@pytest.mark.parametrize(("rule", "there_and_back"), [(Rounding.ATT, 20), (Rounding.CEILING, 64)])
+def test_coordinates_of_many_decimals_keep_their_distance(rule, there_and_back, decimals):
+    """(30, 10) away: the square root of 1000 is above 31, that of 100 is 10. 10^9 squared and tenfold is 2^63.1."""
+    coordinates = np.array([[0, 0], [30 * 10**decimals, 10 * 10**decimals]])
+    assert cost(line(rounding=rule, coordinates=coordinates, coordinate_decimals=decimals), (1,)) == there_and_back
+
+
+@pytest.mark.parametrize("rule", [rule for rule in Rounding if rule is not Rounding.EXPLICIT])
+@pytest.mark.parametrize("scale", [1, 2**33])
+def test_solvers_see_the_distances_that_the_referee_prices(rule, scale):
+    """The matrix holds, in int64, what a route to each customer and on to each other one costs."""
+    coordinates = np.array([[3824, 2042], [3957, 2615], [4056, 2532]]) * (1 if rule is Rounding.GEO else scale)
+    instance = line(rounding=rule, coordinates=coordinates, coordinate_decimals=2, open_routes=True)
+    distances = instance.distances
+    assert distances.dtype == np.int64
+    assert (distances == distances.T).all()
+    for first, second in ((1, 2), (2, 1)):
+        assert cost(instance, (first,), (second,)) == distances[0, 1] + distances[0, 2] > 0
+        assert cost(instance, (first, second)) == distances[0, first] + distances[first, second]
 
 
 # Published solutions

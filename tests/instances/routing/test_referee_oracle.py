@@ -39,15 +39,17 @@ def distance(fields: Fields, i: int, j: int) -> int:
     if i == j:
         return 0
     unit = Decimal(10) ** fields.get("coordinate_decimals", 0)
-    (x1, y1), (x2, y2) = (
-        [Decimal(value) / unit for value in fields["coordinates"][place]] for place in (i, j)
-    )
+    (x1, y1), (x2, y2) = ([Decimal(value) / unit for value in fields["coordinates"][place]] for place in (i, j))
     if fields["rounding"] == "geo":
         return 0 if (x1, y1) == (x2, y2) else great_circle(float(x1), float(y1), float(x2), float(y2))
     with localcontext() as context:
         context.prec = 80
         squared = (x1 - x2) ** 2 + (y1 - y2) ** 2
         match fields["rounding"]:
+            case "nearest" if squared.sqrt() % 1 == Decimal("0.5"):
+                # Exact halves fall as in TSPLIB's own program, in doubles.
+                dx, dy = float(x1) - float(x2), float(y1) - float(y2)
+                return int(math.sqrt(dx * dx + dy * dy) + 0.5)
             case "nearest":
                 return int((squared.sqrt() + Decimal("0.5")).to_integral_value(ROUND_FLOOR))
             case "unrounded":
@@ -202,9 +204,7 @@ def referee(fields: Fields, plan: Plan) -> tuple[int | None, list[Found]]:
         | {"rounding": Rounding(fields["rounding"])}
     )
     verdict = verify(instance, Routes(tuple(tuple(route) for route in plan)))
-    return verdict.cost, [
-        (found.kind, found.route, found.customer, found.amount) for found in verdict.violations
-    ]
+    return verdict.cost, [(found.kind, found.route, found.customer, found.amount) for found in verdict.violations]
 
 
 def check(case: tuple[Fields, Plan]) -> None:
@@ -219,6 +219,21 @@ def check(case: tuple[Fields, Plan]) -> None:
 @given(cases())
 def test_referee_and_oracle_agree_on_cost_and_on_every_violation(case):
     check(case)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.tuples(st.integers(-(10**5), 10**5), st.integers(-(10**5), 10**5)),
+    st.sampled_from([(5, 0), (0, 5), (3, 4), (4, 3), (7, 24), (24, 7)]),
+    st.integers(0, 500),
+)
+def test_referee_and_oracle_agree_on_exact_halves(decimals, start, direction, size):
+    """The customer is an odd number of halves away."""
+    steps = (2 * size + 1) * 10 ** (decimals - 1)
+    end = (start[0] + direction[0] * steps, start[1] + direction[1] * steps)
+    fields = {"rounding": "nearest", "depot": 0, "open_routes": False}
+    check((fields | {"coordinates": [start, end], "coordinate_decimals": decimals}, [[1]]))
 
 
 @pytest.mark.slow

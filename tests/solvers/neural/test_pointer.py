@@ -19,7 +19,7 @@ CONFIG = PointerConfig(width=16, heads=4, layers=2, hidden=32)
 
 @pytest.fixture(params=["cvrp", "tsp"])
 def batch(request: pytest.FixtureRequest) -> Batch:
-    return from_sample(sample_uniform(np.random.default_rng(5), 3, 7, request.param))
+    return from_sample(sample_uniform(np.random.default_rng(5), 2, 6, request.param))
 
 
 @pytest.fixture(params=["tables", "attention"])
@@ -54,9 +54,7 @@ def reference_embedding(policy: Pointer, batch: Batch, index: int) -> Tensor:
     x = torch.stack(rows)
     for layer in policy.layers:
         query, key, value = layer.project(layer.norm1(x)).chunk(3, dim=-1)
-        attended = [
-            reference_attention(query[i], key, value, policy.config.heads, sharpness) for i in range(nodes)
-        ]
+        attended = [reference_attention(query[i], key, value, policy.config.heads, sharpness) for i in range(nodes)]
         x = x + layer.combine(torch.stack(attended))
         x = x + layer.feed_forward(layer.norm2(x))
     return policy.norm(x)
@@ -76,9 +74,7 @@ def reference_likelihood(policy: Pointer, batch: Batch, rollouts: Rollout) -> Te
                 last, first = int(state.last), int(state.first)
                 allowed = state.mask[0, 0].nonzero()[:, 0]
                 query = q_last[last] + q_first[first] + state.load[0, 0] * policy.load
-                glimpse = reference_attention(
-                    query, key[allowed], value[allowed], policy.config.heads, sharpness
-                )
+                glimpse = reference_attention(query, key[allowed], value[allowed], policy.config.heads, sharpness)
                 logits = []
                 for j in allowed:
                     compatible = (glimpse @ point[j] + source[last] @ x[j]) / math.sqrt(width)
@@ -119,18 +115,17 @@ def test_rollout_scores_are_those_of_the_batched_pass(policy: Pointer, batch: Ba
     first = None if batch.has_depot else rollouts.first
     total = torch.zeros_like(rollouts.cost)
     for step in range(rollouts.action.shape[1]):
-        scores = policy.scores(
-            keys, rollouts.last[:, step], rollouts.load[:, step], rollouts.mask[:, step], first
-        )
+        scores = policy.scores(keys, rollouts.last[:, step], rollouts.load[:, step], rollouts.mask[:, step], first)
         chosen = rollouts.action[:, step, :, None]
         total += scores.log_softmax(-1).gather(-1, chosen)[..., 0]
-    torch.testing.assert_close(total, log_likelihood(policy, keys, rollouts, batch.has_depot))
+    expected = log_likelihood(policy, keys, rollouts, batch.has_depot)
+    torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_samples_follow_the_scores(policy: Pointer) -> None:
     """Over many samples of a first choice the frequencies are the policy's probabilities."""
     batch = from_sample(sample_uniform(np.random.default_rng(9), 1, 5))
-    number = 40_000
+    number = 10_000
     keys = policy.encode(batch)
     starts = torch.zeros(1, number, dtype=torch.int64)
     rollouts = rollout(policy, keys, batch, starts, torch.Generator().manual_seed(10))
@@ -138,7 +133,7 @@ def test_samples_follow_the_scores(policy: Pointer) -> None:
     expected = policy.scores(keys, state.last, state.load, state.mask, None).softmax(-1)[0, 0]
     found = torch.bincount(rollouts.action[0, 0], minlength=6) / number
     assert found[0] == 0
-    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=0.012)
+    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=0.025)
 
 
 def test_greedy_takes_the_most_likely_step(policy: Pointer, batch: Batch) -> None:

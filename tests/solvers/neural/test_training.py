@@ -88,9 +88,7 @@ def test_blocked_gradients_equal_one_plain_pass(
     policy.zero_grad()
     keys = policy.encode(batch)
     rollouts = rollout(policy, keys, batch, starts, torch.Generator().manual_seed(3))
-    plain = training.loss_of(
-        arguments, rollouts.cost, log_likelihood(policy, keys, rollouts, batch.has_depot)
-    ).mean()
+    plain = training.loss_of(arguments, rollouts.cost, log_likelihood(policy, keys, rollouts, batch.has_depot)).mean()
     plain.backward()
     assert value == pytest.approx(plain.item(), rel=1e-5)
     for ours, parameter in zip(blocked, policy.parameters(), strict=True):

@@ -57,9 +57,7 @@ def test_declines_numbers_beyond_its_bound(field: str) -> None:
                     max_route_duration=number,
                 )
             case _:
-                return RoutingInstance(
-                    rounding=Rounding.NEAREST, coordinates=np.array([[0, 0], [0, number - 1]])
-                )
+                return RoutingInstance(rounding=Rounding.NEAREST, coordinates=np.array([[0, 0], [0, number - 1]]))
 
     assert PyVrp().declines(instance(MAX_VALUE)) is None
     assert str(MAX_VALUE) in (PyVrp().declines(instance(MAX_VALUE + 1)) or "")
