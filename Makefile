@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo-results
 
-.PHONY: all demo test check assurance clean
+.PHONY: all demo test check assurance assurance-reduced clean
 
 all: $(STAMP)
 
@@ -39,6 +39,12 @@ assurance: $(STAMP)
 	$(BIN)/python -m pytest tests/services/runner
 	$(BIN)/python benchmarks/overheads.py
 	$(BIN)/python benchmarks/adapter_loss.py
+
+# The same checks in minutes; limits on times are slack, because nobody knows what else the machine does.
+assurance-reduced: $(STAMP)
+	$(BIN)/python tests/assurance/mutation.py --sample 40
+	$(BIN)/python benchmarks/overheads.py --slack 5
+	$(BIN)/python benchmarks/adapter_loss.py --seconds 0.2 --seeds 1 --limit 1.2 instances/bundled/x.jsonl
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

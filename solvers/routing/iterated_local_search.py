@@ -32,7 +32,7 @@ _FOREVER = 2**63 - 1
 class PyVrp:
     """PyVRP: iterated local search, the strongest of the classical solvers here.
 
-    Its parameters are PyVRP's own defaults. With ``iterations`` and time enough, runs with equal seeds report
+    Its parameters are PyVRP's own defaults, but that penalties may grow with the distances. With ``iterations`` and time enough, runs with equal seeds report
     the same solutions.
     """
 
@@ -65,7 +65,10 @@ class PyVrp:
         if instance.num_customers == 0:
             search.report(Routes(()))
             return
-        parameters = pyvrp.SolveParams(ils=IteratedLocalSearchParams(callbacks=_Reporter(instance, search)))
+        parameters = pyvrp.SolveParams(
+            ils=IteratedLocalSearchParams(callbacks=_Reporter(instance, search)),
+            penalty=pyvrp.PenaltyParams(max_penalty=_max_penalty(_largest(instance))),
+        )
         pyvrp.solve(
             _data(instance),
             _Stop(search, self.iterations),
@@ -108,6 +111,14 @@ class _Reporter(IteratedLocalSearchCallbacks):
             tuple(self._customers[stop.idx] for stop in route if stop.is_client()) for route in best.routes()
         )
         self._search.report(Routes(tuple(routes)))
+
+
+def _max_penalty(largest: int) -> float:
+    """PyVRP's own bound, raised where numbers are so large that infeasible solutions would stay cheaper.
+
+    The bound of 100,000 suits distances up to about 1,000; with six decimals they are a thousand times that.
+    """
+    return max(pyvrp.PenaltyParams().max_penalty, min(100.0 * largest, float(MAX_VALUE)))
 
 
 def _largest(instance: RoutingInstance) -> int:

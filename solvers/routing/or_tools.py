@@ -35,7 +35,7 @@ Metaheuristic = Literal[
 
 Ruin = Literal["strings", "walk", "both"]
 
-_CONSTRUCTION_SHARE = 0.2
+_CONSTRUCTION_SHARE = 0.5
 _LONGEST_STRING = 10
 _UNLIMITED = 2**63 - 1
 

@@ -60,6 +60,33 @@ def test_info_says_what_an_instance_is(folder):
     assert (description["size"], description["features"]) == (20, ["capacity"])
 
 
+def test_solvers_are_listed_with_parameters_and_versions():
+    """Each built-in solver says what it honours, its parameters with defaults, and its version."""
+    listed = {solver["name"]: solver for solver in json.loads(versus("solvers", "--json").stdout)}
+    names = {"ortools", "pyvrp", "savings", "nearest", "insertion", "christofides", "simulated-annealing", "exec"}
+    assert names <= set(listed)
+    assert not any("error" in solver for solver in listed.values())
+    assert "time-windows" in listed["pyvrp"]["honours"]
+    assert {"versus", "pyvrp"} <= set(listed["pyvrp"]["versions"])
+    parameters = {parameter["name"]: parameter for parameter in listed["exec"]["parameters"]}
+    assert parameters["command"]["required"]
+    assert parameters["command"]["help"]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("x", "vrp"), ("solomon", "txt"), ("uniform", "json"), ("road", "json")])
+def test_generated_files_are_read_again(tmp_path, kind, suffix):
+    """Each format writes a file per instance, and the same seed the same bytes."""
+    options = ("generate", "routing", kind, "--size", 12, "--count", 2, "--seed", 3, "--format", suffix, "--out")
+    made = versus(*options, tmp_path / "one")
+    assert made.returncode == 0, made.stderr
+    files = [Path(line) for line in made.stdout.split()]
+    assert [file.suffix for file in files] == [f".{suffix}"] * 2
+    shown = json.loads(versus("info", tmp_path / "one", "--json").stdout)
+    assert [description["size"] for description in shown] == [12, 12]
+    assert versus(*options, tmp_path / "two").returncode == 0
+    assert [file.read_bytes() for file in files] == [(tmp_path / "two" / file.name).read_bytes() for file in files]
+
+
 def test_solve_then_verify_agree(folder, tmp_path):
     """A solution written by solve is feasible at its stated cost; a changed cost or route is not."""
     out = tmp_path / "answer.sol"
@@ -117,6 +144,8 @@ def test_solve_without_answer_exits_1(folder):
         (["generate", "routing", "spiral", "--size", "10", "--out", "x"], "unknown kind; accepted are uniform"),
         (["generate", "routing", "x", "--size", "0", "--out", "x"], "size"),
         (["generate", "routing", "x", "--size", "9", "--out", "x", "--option", "colour=red"], "colour"),
+        (["fetch", "cvrplib:../etc", "--out", "x"], "cvrplib:../etc"),
+        (["fetch", "anylib:A", "--out", "x"], "accepted are cvrplib:NAME"),
         (["no-such-command"], "No such command"),
     ],
 )  # fmt: skip
