@@ -64,7 +64,18 @@ def main() -> None:
         )
     options = [part for solver in [*solvers, "pyvrp"] for part in ("--solver", solver)]
     subprocess.run(
-        [VERSUS, "compare", folder, *options, "--budget", budget, "--reference", "pyvrp", "--out", ROOT / f"{stage}-out"],
+        [
+            VERSUS,
+            "compare",
+            folder,
+            *options,
+            "--budget",
+            budget,
+            "--reference",
+            "pyvrp",
+            "--out",
+            ROOT / f"{stage}-out",
+        ],
         check=True,
     )
 

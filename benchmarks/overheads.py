@@ -39,7 +39,11 @@ def main() -> int:
     slack = parser.parse_args().slack
     measurements: list[tuple[str, Callable[[], float | None], float]] = [
         ("versus --help, median of 20 [s]", help_seconds, 0.3),
-        ("go to first verified incumbent, nearest neighbour, 20 customers, warm, median of 100 [ms]", first_incumbent_ms, 5.0),
+        (
+            "go to first verified incumbent, nearest neighbour, 20 customers, warm, median of 100 [ms]",
+            first_incumbent_ms,
+            5.0,
+        ),
         ("verifying 1,000 customers, median of 200 [ms]", verify_ms, 2.0),
         ("reading X-n1001-k43, median of 20 [ms]", read_ms, 50.0),
         ("report of 10,000 runs [s]", report_seconds, 10.0),

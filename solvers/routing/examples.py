@@ -12,9 +12,7 @@ _POINTS = np.array([[50, 50], [20, 20], [30, 80], [80, 70], [70, 20], [10, 50], 
 _DEMAND = np.array([0, 3, 4, 2, 5, 1, 3, 2, 4])
 _SERVICE = np.array([0, 5, 5, 10, 5, 0, 5, 5, 10])
 # Every customer can be served alone, at once or after waiting.
-_WINDOWS = np.array(
-    [[0, 400], [60, 200], [0, 120], [100, 250], [50, 150], [0, 400], [30, 300], [120, 260], [0, 90]]
-)
+_WINDOWS = np.array([[0, 400], [60, 200], [0, 120], [100, 250], [50, 150], [0, 400], [30, 300], [120, 260], [0, 90]])
 _SKEW = np.arange(81).reshape(9, 9) % 7
 
 

@@ -37,9 +37,7 @@ class Insertion:
 
     kind: Literal["regret", "cheapest"] = field(
         default="regret",
-        metadata={
-            "help": "who comes next: the customer that loses most without its best route, or the cheapest"
-        },
+        metadata={"help": "who comes next: the customer that loses most without its best route, or the cheapest"},
     )
 
     problem: ClassVar[str] = "routing"
@@ -80,9 +78,7 @@ class Insertion:
             if not search.running():
                 return None
             for route in changed:
-                costs[route, waiting], positions[route, waiting] = _insertions(
-                    instance, rules, routes[route], waiting
-                )
+                costs[route, waiting], positions[route, waiting] = _insertions(instance, rules, routes[route], waiting)
             customer = self._next(costs[: len(routes)], waiting)
             route = int(costs[: len(routes), customer].argmin())
             if costs[route, customer] == np.inf:
@@ -140,9 +136,7 @@ def _insertions(
     return costs[positions, np.arange(len(customers))], positions
 
 
-def _lengthened(
-    rules: Feasibility, stops: IntArray, onward: IntArray, customers: IntArray, added: IntArray
-) -> Segment:
+def _lengthened(rules: Feasibility, stops: IntArray, onward: IntArray, customers: IntArray, added: IntArray) -> Segment:
     """The whole route with each customer at each position; without time windows, sums say it all."""
     length, new = int(onward.sum()), rules.stops.take(customers)
     return Segment(

@@ -59,9 +59,7 @@ class Nearest:
 
 def _neighbours(instance: RoutingInstance) -> IntArray | None:
     """The nearest locations of each, shape (N, 40), which in large plane instances are looked at first."""
-    plane = (
-        instance.matrix is None and instance.rounding is not Rounding.GEO and instance.time_windows is None
-    )
+    plane = instance.matrix is None and instance.rounding is not Rounding.GEO and instance.time_windows is None
     if not plane or instance.num_customers < 2_000:
         return None
     points = instance.coordinates

@@ -83,9 +83,7 @@ class _PartialSolution:
     def __init__(self, instance: RoutingInstance) -> None:
         self.instance = instance
         self.rules = Feasibility(instance)
-        self.directed = (
-            instance.time_windows is not None or instance.open_routes or "asymmetric" in instance.features
-        )
+        self.directed = instance.time_windows is not None or instance.open_routes or "asymmetric" in instance.features
         self.routes = {customer: [customer] for customer in instance.customers.tolist()}
         self.route_of, self.first, self.last = np.tile(np.arange(instance.num_locations), (3, 1))
         self.segments = Segment(*(field.copy() for field in self.rules.stops))

@@ -74,9 +74,7 @@ class Feasibility:
         self.start = self.stops.take(depot)
         self.end = Segment(0, 0, 0, 0, MAX_TOTAL, 0) if instance.open_routes else self.start
         everywhere = np.arange(size)
-        self.to_end: IntArray = (
-            zeros if instance.open_routes else instance.lengths(everywhere, np.array(depot))
-        )
+        self.to_end: IntArray = zeros if instance.open_routes else instance.lengths(everywhere, np.array(depot))
         self.from_start: IntArray = instance.lengths(np.array(depot), everywhere)
 
     def join(self, first: Segment, second: Segment, length: Any) -> Segment:

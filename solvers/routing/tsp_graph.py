@@ -68,9 +68,7 @@ class SimulatedAnnealing:
     cooling: float = field(
         default=0.02, metadata={"help": "by which part the temperature falls after as many moves as cities"}
     )
-    iterations: int | None = field(
-        default=None, metadata={"help": "moves in all; none: until the time is over"}
-    )
+    iterations: int | None = field(default=None, metadata={"help": "moves in all; none: until the time is over"})
 
     problem: ClassVar[str] = "routing"
     honours: ClassVar[frozenset[str]] = _HONOURS
@@ -117,16 +115,14 @@ class SimulatedAnnealing:
             return
 
 
-class _Over(Exception):  # noqa: N818 - not an error
+class _Over(Exception):
     """Raised inside networkx to end it, which has no other way to be ended."""
 
 
 class _Walk:
     """The move that networkx is given: it sees accepted tours come back, and so reports improvements."""
 
-    def __init__(
-        self, instance: RoutingInstance, solver: SimulatedAnnealing, search: Search, cycle: list[int]
-    ) -> None:
+    def __init__(self, instance: RoutingInstance, solver: SimulatedAnnealing, search: Search, cycle: list[int]) -> None:
         self.instance, self.search = instance, search
         self.kind, self.moves_left = solver.move, math.inf if solver.iterations is None else solver.iterations
         self.best, self.cost = cycle, self._length(cycle)

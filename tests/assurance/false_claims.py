@@ -120,9 +120,7 @@ def measure(case: Case, num_comparisons: int, num_instances: int = 30, seed: int
             right_sign = shift == 0.0 or pair.difference.value < 0
             claimed[shift] += pair.claimed and right_sign
             num_covered += pair.difference.low <= -shift <= pair.difference.high
-    return Rates(
-        claimed[0.0] / num_comparisons, claimed[SHIFT] / num_comparisons, num_covered / (2 * num_comparisons)
-    )
+    return Rates(claimed[0.0] / num_comparisons, claimed[SHIFT] / num_comparisons, num_covered / (2 * num_comparisons))
 
 
 def binomial_error(share: float, number: int) -> float:
@@ -138,12 +136,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     most_false = 0.05 + binomial_error(0.05, options.comparisons)
     write = sys.stdout.write
-    write(
-        f"{options.comparisons} comparisons of {options.instances} instances without a difference, as many "
-    )
-    write(
-        f"with {SHIFT:g} %. Bounds: at most {most_false:.2%} false claims, at least 80 % found, 92 to 97 % "
-    )
+    write(f"{options.comparisons} comparisons of {options.instances} instances without a difference, as many ")
+    write(f"with {SHIFT:g} %. Bounds: at most {most_false:.2%} false claims, at least 80 % found, 92 to 97 % ")
     write("covered.\n\n| noise | false claims | 1 % worse found | 95 % intervals cover | bounds |\n")
     write("| --- | --- | --- | --- | --- |\n")
     good = True
@@ -152,9 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
         holds = rates.false_claims <= most_false and rates.found >= 0.80 and 0.92 <= rates.covered <= 0.97
         word = ("hold" if holds else "MISSED") if case.bounded else "reported"
         good = good and (holds or not case.bounded)
-        write(
-            f"| {case.name} | {rates.false_claims:.2%} | {rates.found:.2%} | {rates.covered:.2%} | {word} |\n"
-        )
+        write(f"| {case.name} | {rates.false_claims:.2%} | {rates.found:.2%} | {rates.covered:.2%} | {word} |\n")
         sys.stdout.flush()
     return 0 if good else 1
 

@@ -8,9 +8,7 @@ import pytest
 SCRIPT = runpy.run_path(str(Path(__file__).with_name("false_claims.py")))
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in SCRIPT["CASES"] if case.bounded], ids=lambda case: case.name
-)
+@pytest.mark.parametrize("case", [case for case in SCRIPT["CASES"] if case.bounded], ids=lambda case: case.name)
 def test_few_false_claims_most_differences_found_truth_covered(case: object) -> None:
     """Over 200 comparisons the protocol's three bounds hold, give or take three standard errors."""
     rates = SCRIPT["measure"](case, 200)

@@ -56,9 +56,7 @@ def test_a_jsonl_holds_many_instances_in_order(tmp_path: Path) -> None:
     assert names(tmp_path / "set.jsonl") == [f"i{number}" for number in range(1000)]
     text = (tmp_path / "set.jsonl").read_text()
     (tmp_path / "set.jsonl").write_text("\n" + text + '\n{"problem": "routing", "version": 7}\n')
-    with pytest.raises(
-        InvalidInput, match=r"set.jsonl: line 1003: version: is 7; this release reads version 1"
-    ):
+    with pytest.raises(InvalidInput, match=r"set.jsonl: line 1003: version: is 7; this release reads version 1"):
         read_path(tmp_path / "set.jsonl")
 
 
@@ -216,9 +214,7 @@ def test_an_unknown_rounding_is_refused_and_a_document_keeps_its_own(tmp_path: P
     write_instance(instance(), tmp_path / "x.vrp")
     write_instance(instance(), tmp_path / "x.json")
     for rounding in ("up", "explicit", "geo"):
-        with pytest.raises(
-            InvalidInput, match=f"rounding: is '{rounding}'; accepted are nearest, truncated, ceiling"
-        ):
+        with pytest.raises(InvalidInput, match=f"rounding: is '{rounding}'; accepted are nearest, truncated, ceiling"):
             read_path(tmp_path / "x.vrp", rounding)
     document, file = read_path(tmp_path, "unrounded")
     assert (document.instance.rounding, file.instance.rounding) == ("nearest", "unrounded")
@@ -272,9 +268,7 @@ def instances(draw: st.DrawFn) -> RoutingInstance:
         "comment": draw(st.text(max_size=5)),
     }
     kept = draw(st.sets(st.sampled_from(sorted(fields)))) | {"depot"}
-    rounding = draw(
-        st.sampled_from([Rounding.NEAREST, Rounding.TRUNCATED, Rounding.CEILING, Rounding.UNROUNDED])
-    )
+    rounding = draw(st.sampled_from([Rounding.NEAREST, Rounding.TRUNCATED, Rounding.CEILING, Rounding.UNROUNDED]))
     return RoutingInstance(
         rounding=rounding,
         coordinates=np.array(points),
@@ -294,9 +288,7 @@ def test_any_instance_comes_back_from_a_document(tmp_path: Path, examples: list[
 
 @given(instances(), st.sampled_from([".vrp", ".tsp", ".txt"]))
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_text_format_keeps_an_instance_or_refuses_it(
-    tmp_path: Path, example: RoutingInstance, suffix: str
-) -> None:
+def test_a_text_format_keeps_an_instance_or_refuses_it(tmp_path: Path, example: RoutingInstance, suffix: str) -> None:
     """There is no third way: nothing that is written comes back as another instance."""
     path = tmp_path / f"x{suffix}"
     path.unlink(missing_ok=True)

@@ -56,9 +56,7 @@ def greedy(instance: RoutingInstance) -> Routes:
 
 @pytest.mark.parametrize(("customers", "horizon", "capacity", "service"), CLASSES)
 @pytest.mark.parametrize("size", [1, 20, 100, 250])
-def test_feasible_with_the_stated_fleet(
-    customers: Any, horizon: Any, capacity: int, service: int, size: int
-) -> None:
+def test_feasible_with_the_stated_fleet(customers: Any, horizon: Any, capacity: int, service: int, size: int) -> None:
     """Greedy routes serve everybody within the fleet; each customer can have a route of its own."""
     instance = solomon(size, customers=customers, horizon=horizon)
     assert (instance.capacity, instance.rounding) == (capacity, Rounding.TRUNCATED)

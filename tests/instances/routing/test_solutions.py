@@ -23,9 +23,7 @@ def published_costs(shared_data: Path) -> dict[str, Decimal]:
 @pytest.mark.parametrize(
     ("folder", "suffix", "count"), [("cvrp", ".sol", 107), ("vrptw", ".sol", 10), ("tsp", ".opt.tour", 19)]
 )
-def test_published_solutions_cost_what_is_published(
-    shared_data: Path, folder: str, suffix: str, count: int
-) -> None:
+def test_published_solutions_cost_what_is_published(shared_data: Path, folder: str, suffix: str, count: int) -> None:
     """Every solution is feasible, and its claim, the referee and the table of values say the same cost."""
     costs = published_costs(shared_data)
     priced = 0

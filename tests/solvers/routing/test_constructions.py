@@ -223,9 +223,7 @@ def test_a_thousand_customers_take_no_time(solver: Any) -> None:
     assert time.process_time() - start < 2
 
 
-@pytest.mark.parametrize(
-    ("solver", "most"), [(Savings(), MAX_SAVINGS), (Insertion(), MAX_INSERTION)], ids=repr
-)
+@pytest.mark.parametrize(("solver", "most"), [(Savings(), MAX_SAVINGS), (Insertion(), MAX_INSERTION)], ids=repr)
 def test_large_instances_are_declined_by_those_that_compare_all_pairs(solver: Any, most: int) -> None:
     """The reason tells the size that is taken; nearest neighbour takes any."""
     fits, large = uniform(most, 1), uniform(most + 1, 1)

@@ -78,9 +78,7 @@ def test_results_have_not_moved() -> None:
     """A change of these numbers moves results: it belongs under that heading of the changelog."""
     instance = cities(50, seed=9)
     annealed = costs(instance, run(SimulatedAnnealing(iterations=5_000), instance, seed=1))[-1]
-    assert [*costs(instance, run(Christofides(), instance)), annealed] == [6055, 5772], (
-        "this change moves results"
-    )
+    assert [*costs(instance, run(Christofides(), instance)), annealed] == [6055, 5772], "this change moves results"
 
 
 @pytest.mark.parametrize("solver", [Christofides(), SimulatedAnnealing(iterations=50)], ids=repr)
