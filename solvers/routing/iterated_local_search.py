@@ -32,8 +32,8 @@ _FOREVER = 2**63 - 1
 class PyVrp:
     """PyVRP: iterated local search, the strongest of the classical solvers here.
 
-    Its parameters are PyVRP's own defaults, but that penalties may grow with the distances. With ``iterations`` and time enough, runs with equal seeds report
-    the same solutions.
+    Its parameters are PyVRP's own defaults, but that penalties may grow with the distances. With ``iterations`` and
+    time enough, runs with equal seeds report the same solutions.
     """
 
     iterations: int | None = field(

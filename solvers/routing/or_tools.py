@@ -111,10 +111,11 @@ class OrTools:
             model.report_to(search)
             share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
             first = model.construct(parameters, share * search.remaining())
+            # With one customer ruin and recreate never ends.
+            if first is not None and instance.num_customers > 1:
+                model.improve(parameters, first, search)
+            model.release()
             if first is not None:
-                # With one customer ruin and recreate never ends.
-                if instance.num_customers > 1:
-                    model.improve(parameters, first, search)
                 return
 
 
@@ -195,10 +196,12 @@ class _Model:
         nexts = [routing.NextVar(index) for index in range(num_indices)]
         locations = [int(self._nodes[self._manager.IndexToNode(index)]) for index in range(num_indices)]
         starts = [routing.Start(vehicle) for vehicle in range(self._num_vehicles)]
+        self._called_back = called_back = [routing, nexts]
         best: float = math.inf
 
         def report() -> None:
             nonlocal best
+            routing, nexts = called_back
             cost = routing.CostVar().Value()
             if cost >= best:
                 return
@@ -215,6 +218,10 @@ class _Model:
             search.report(Routes(tuple(routes)))
 
         routing.AddAtSolutionCallback(report)
+
+    def release(self) -> None:
+        """Let the model go: C++ holds the callback, that the model, and no garbage collector sees such a cycle."""
+        self._called_back.clear()
 
     def construct(self, parameters: Any, seconds: float) -> Any:
         """The first solution, None if there is none or it is not found in time."""

@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """Mutation testing of the referee: spoil its code in every way mutmut knows; a test must fail each time.
 
     python tests/assurance/mutation.py [--sample N]
