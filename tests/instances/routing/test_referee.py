@@ -316,11 +316,13 @@ def test_the_longest_legal_distances_are_priced_exactly():
 
 
 @pytest.mark.parametrize("decimals", [8, 9, 10, 14])
-@pytest.mark.parametrize(("rule", "there_and_back"), [(Rounding.ATT, 20), (Rounding.CEILING, 64)])
-def test_coordinates_of_many_decimals_keep_their_distance(rule, there_and_back, decimals):
-    """(30, 10) away: the square root of 1000 is above 31, that of 100 is 10. 10^9 squared and tenfold is 2^63.1."""
-    coordinates = np.array([[0, 0], [30 * 10**decimals, 10 * 10**decimals]])
-    assert cost(line(rounding=rule, coordinates=coordinates, coordinate_decimals=decimals), (1,)) == there_and_back
+@pytest.mark.parametrize(("rule", "far"), [(Rounding.ATT, 10), (Rounding.CEILING, 32)])
+def test_coordinates_of_many_decimals_keep_their_distance(rule, far, decimals):
+    """(30, 10) is 31.6 away, 10 in ATT; the nearest point rounds up to 1. Ten times the square of 10^9 is 2^63.1."""
+    coordinates = np.array([[0, 0], [30 * 10**decimals, 10 * 10**decimals], [3, 1]])
+    close = coordinates[[0, 2]]
+    assert cost(line(rounding=rule, coordinates=coordinates, coordinate_decimals=decimals), (1,), (2,)) == 2 * far + 2
+    assert cost(line(rounding=rule, coordinates=close, coordinate_decimals=decimals), (1,)) == 2
 
 
 @pytest.mark.parametrize("rule", [rule for rule in Rounding if rule is not Rounding.EXPLICIT])

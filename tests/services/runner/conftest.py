@@ -22,7 +22,7 @@ SOLVERS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def hostile_package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Put an installed distribution with the hostile solvers on the children's path."""
     site = tmp_path_factory.mktemp("site")
