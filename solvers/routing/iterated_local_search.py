@@ -36,9 +36,7 @@ class PyVrp:
     time enough, runs with equal seeds report the same solutions.
     """
 
-    iterations: int | None = field(
-        default=None, metadata={"help": "stop after so many iterations, beside the time"}
-    )
+    iterations: int | None = field(default=None, metadata={"help": "stop after so many iterations, beside the time"})
 
     problem: ClassVar[str] = "routing"
     honours: ClassVar[frozenset[str]] = FEATURES
@@ -50,9 +48,7 @@ class PyVrp:
 
     def declines(self, instance: RoutingInstance) -> str | None:
         if instance.num_locations > MAX_LOCATIONS:
-            return (
-                f"{instance.num_locations} locations; it needs dense matrices and takes up to {MAX_LOCATIONS}"
-            )
+            return f"{instance.num_locations} locations; it needs dense matrices and takes up to {MAX_LOCATIONS}"
         largest = _largest(instance)
         if largest > MAX_VALUE:
             return f"numbers up to {largest}; it takes up to {MAX_VALUE}"
@@ -107,9 +103,7 @@ class _Reporter(IteratedLocalSearchCallbacks):
     def on_best(self, best: pyvrp.Solution) -> None:
         if not best.is_feasible():
             return
-        routes = (
-            tuple(self._customers[stop.idx] for stop in route if stop.is_client()) for route in best.routes()
-        )
+        routes = (tuple(self._customers[stop.idx] for stop in route if stop.is_client()) for route in best.routes())
         self._search.report(Routes(tuple(routes)))
 
 
@@ -131,12 +125,8 @@ def _largest(instance: RoutingInstance) -> int:
         assert instance.coordinates is not None
         span = np.ptp(instance.coordinates, axis=0).astype(float)
         numbers = [int(np.hypot(*span) * 10.0 ** (instance.decimals - instance.coordinate_decimals)) + 1]
-    numbers += [
-        int(array.max()) for array in (instance.time_windows, instance.service_times) if array is not None
-    ]
-    numbers += [
-        limit for limit in (instance.max_route_distance, instance.max_route_duration) if limit is not None
-    ]
+    numbers += [int(array.max()) for array in (instance.time_windows, instance.service_times) if array is not None]
+    numbers += [limit for limit in (instance.max_route_distance, instance.max_route_duration) if limit is not None]
     return max(*numbers, *_load(instance), 0)
 
 

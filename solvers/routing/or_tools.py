@@ -7,6 +7,7 @@ J. Christiaens and G. Vanden Berghe, Slack induction by string removals for vehi
 """
 
 import math
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
@@ -38,6 +39,9 @@ Ruin = Literal["strings", "walk", "both"]
 _CONSTRUCTION_SHARE = 0.5
 _LONGEST_STRING = 10
 _UNLIMITED = 2**63 - 1
+_ROUND_SECONDS = 15.0
+_ROUND_STEPS = 4_000_000
+"""Steps of a round times nodes of the model; a step keeps about 300 bytes for each node."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class OrTools:
     The defaults are the best of a measured grid, docs/ortools-defaults.md. OR-Tools' random numbers cannot be
     seeded where it draws any; the seed therefore shuffles the order in which the customers are given to it.
     With ``iterations`` and time enough, runs with equal seeds report the same solutions. Ruin and recreate
-    with ``iterations`` has no other limit: if the time is over first, only the end of the process stops it.
+    with ``iterations`` looks at the time between its rounds alone, so that it may have to be killed.
     """
 
     first_solution: FirstSolution = field(
@@ -107,16 +111,42 @@ class OrTools:
         attempts = list(_attempts(self, instance))
         for number, (num_vehicles, first_solution) in enumerate(attempts, start=1):
             parameters = _parameters(replace(self, first_solution=first_solution), instance.num_customers)
-            model = _Model(instance, nodes, num_vehicles)
-            model.report_to(search)
+            incumbent = _Incumbent(search)
+            model = _Model(instance, nodes, num_vehicles, incumbent)
             share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
             first = model.construct(parameters, share * search.remaining())
-            # With one customer ruin and recreate never ends.
-            if first is not None and instance.num_customers > 1:
-                model.improve(parameters, first, search)
-            model.release()
-            if first is not None:
-                return
+            if first is None:
+                continue
+            if not parameters.use_iterated_local_search:
+                model.improve(parameters, first, search.remaining())
+            elif instance.num_customers > 1:  # with one customer it would never end
+                for round_number, limited in enumerate(_rounds(parameters, search, len(nodes) + num_vehicles)):
+                    if round_number:
+                        model = _Model(instance, nodes, num_vehicles, incumbent)
+                        model.close(limited)
+                    model.ruin_and_recreate(limited, incumbent)
+            return
+
+
+def _rounds(parameters: Any, search: Search, num_indices: int) -> Iterator[Any]:
+    """Parameters of ruin and recreate in rounds, each in a new model from the best solution of those before.
+
+    OR-Tools keeps some memory of every step until its model is deleted, about 100 MB a second (measured).
+    The temperature falls with the time if that is limited, so it must not be where the number of solutions is to
+    decide alone.
+    """
+    if parameters.solution_limit == _UNLIMITED:
+        for left in range(math.ceil(search.remaining() / _ROUND_SECONDS), 0, -1):
+            limited = _copy(parameters)
+            limited.time_limit.FromMilliseconds(_milliseconds(search.remaining() / left))
+            yield limited
+        return
+    left = parameters.solution_limit
+    while left and search.running():
+        limited = _copy(parameters)
+        limited.solution_limit = min(left, _ROUND_STEPS // num_indices + 1)
+        left -= limited.solution_limit
+        yield limited
 
 
 def _attempts(solver: OrTools, instance: RoutingInstance) -> Iterator[tuple[int, FirstSolution]]:
@@ -124,7 +154,7 @@ def _attempts(solver: OrTools, instance: RoutingInstance) -> Iterator[tuple[int,
 
     Every vehicle makes all neighbourhoods larger, so few are better; but where more than the capacity limits
     routes, or routes are open, short solutions may need many. Where a fleet is scarce, parallel savings may
-    leave customers over; sequential savings fill vehicles better.
+    leave customers over; sequential savings fill vehicles better, and insertion keeps time windows better.
     """
     most = min(instance.num_customers, instance.num_vehicles or instance.num_customers)
     bounded = instance.features - {"capacity", "fleet", "matrix", "asymmetric"}
@@ -134,16 +164,25 @@ def _attempts(solver: OrTools, instance: RoutingInstance) -> Iterator[tuple[int,
         if few < most:
             yield few, solver.first_solution
     yield most, solver.first_solution
-    if solver.first_solution != "savings":
-        yield most, "savings"
-    if solver.first_solution != "path_cheapest_arc":
-        yield most, "path_cheapest_arc"
+    others: tuple[FirstSolution, ...] = ("savings", "local_cheapest_insertion", "path_cheapest_arc")
+    yield from ((most, other) for other in others if other != solver.first_solution)
+
+
+class _Incumbent:
+    """The best solution so far, its routes as indices that all models of an instance share."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.cost: float = math.inf
+        self.routes: list[list[int]] = []
 
 
 class _Model:
     """The OR-Tools model of an instance whose node i is the location ``nodes[i]``; the depot is node 0."""
 
-    def __init__(self, instance: RoutingInstance, nodes: IntArray, num_vehicles: int) -> None:
+    def __init__(
+        self, instance: RoutingInstance, nodes: IntArray, num_vehicles: int, incumbent: _Incumbent | None = None
+    ) -> None:
         settings = pywrapcp.DefaultRoutingModelParameters()
         settings.solver_parameters.store_names = False
         self._manager = pywrapcp.RoutingIndexManager(len(nodes), num_vehicles, 0)
@@ -162,6 +201,8 @@ class _Model:
             self._routing.AddDimension(transit, 0, instance.max_route_distance, True, "distance")
         if instance.time_windows is not None or instance.max_route_duration is not None:
             self._add_time(instance, lengths)
+        if incumbent is not None:
+            self._report_to(incumbent)
 
     def _add_time(self, instance: RoutingInstance, lengths: IntArray) -> None:
         """Service begins at a node's cumul; until the next come the service, the travel and the waiting."""
@@ -189,65 +230,69 @@ class _Model:
                 routing.AddVariableMaximizedByFinalizer(start)
                 routing.AddVariableMinimizedByFinalizer(end)
 
-    def report_to(self, search: Search) -> None:
-        """Report what is better than all before; OR-Tools calls back at every solution that it accepts."""
-        routing = self._routing
-        num_indices = routing.Size()
-        nexts = [routing.NextVar(index) for index in range(num_indices)]
+    def _report_to(self, incumbent: _Incumbent) -> None:
+        """Have every accepted solution compared with the incumbent.
+
+        C++ holds the callback for as long as it lives, so the callback must not hold the model.
+        """
+        num_indices = self._routing.Size()
+        nexts = [self._routing.NextVar(index) for index in range(num_indices)]
+        starts = [self._routing.Start(vehicle) for vehicle in range(self._num_vehicles)]
         locations = [int(self._nodes[self._manager.IndexToNode(index)]) for index in range(num_indices)]
-        starts = [routing.Start(vehicle) for vehicle in range(self._num_vehicles)]
-        self._called_back = called_back = [routing, nexts]
-        best: float = math.inf
+        model = weakref.ref(self._routing)
 
         def report() -> None:
-            nonlocal best
-            routing, nexts = called_back
+            routing = model()
+            assert routing is not None
             cost = routing.CostVar().Value()
-            if cost >= best:
+            if cost >= incumbent.cost:
                 return
-            best = cost
             routes = []
             for start in starts:
                 route = []
                 index = nexts[start].Value()
                 while index < num_indices:
-                    route.append(locations[index])
+                    route.append(index)
                     index = nexts[index].Value()
                 if route:
-                    routes.append(tuple(route))
-            search.report(Routes(tuple(routes)))
+                    routes.append(route)
+            incumbent.cost, incumbent.routes = cost, routes
+            incumbent.search.report(Routes(tuple(tuple(locations[index] for index in route) for route in routes)))
 
-        routing.AddAtSolutionCallback(report)
+        self._routing.AddAtSolutionCallback(report)
 
-    def release(self) -> None:
-        """Let the model go: C++ holds the callback, that the model, and no garbage collector sees such a cycle."""
-        self._called_back.clear()
+    def close(self, parameters: Any) -> None:
+        """End the modelling. Some parameters are read here alone, and silently ignored later."""
+        self._routing.CloseModelWithParameters(parameters)
 
     def construct(self, parameters: Any, seconds: float) -> Any:
         """The first solution, None if there is none or it is not found in time."""
         limited = _copy(parameters)
         limited.solution_limit = 1
         limited.time_limit.FromMilliseconds(_milliseconds(seconds))
-        # Parameters must be known when the model is closed; later ones are ignored.
-        self._routing.CloseModelWithParameters(limited)
+        self.close(limited)
         return self._routing.SolveWithParameters(limited)
 
-    def improve(self, parameters: Any, first: Any, search: Search) -> None:
-        """Search on from ``first`` until the limits of ``parameters`` or the end of the search."""
+    def improve(self, parameters: Any, first: Any, seconds: float) -> None:
+        """Search on from ``first`` with a metaheuristic."""
         limited = _copy(parameters)
-        # The temperature of ruin and recreate falls with the time if that is limited, so it must not be where
-        # the number of solutions is to decide alone.
-        if not (parameters.use_iterated_local_search and limited.solution_limit < _UNLIMITED):
-            limited.time_limit.FromMilliseconds(_milliseconds(search.remaining()))
-        if parameters.use_iterated_local_search:
-            # It takes no solution to start from but constructs the first one again, under the limits of the
-            # solve before; restoring the first solution sets them.
-            restoring = _copy(limited)
-            restoring.solution_limit = 1
-            self._routing.SolveFromAssignmentWithParameters(first, restoring)
-            self._routing.SolveWithIteratedLocalSearch(limited)
-        else:
-            self._routing.SolveFromAssignmentWithParameters(first, limited)
+        limited.time_limit.FromMilliseconds(_milliseconds(seconds))
+        self._routing.SolveFromAssignmentWithParameters(first, limited)
+
+    def ruin_and_recreate(self, parameters: Any, incumbent: _Incumbent) -> None:
+        """Search on from the incumbent.
+
+        OR-Tools' iterated local search takes no solution to start from. It constructs one, under the limits of the
+        solve before it; so the incumbent is restored under the limits wanted, and all of it locked, which binds
+        the construction and nothing after it.
+        """
+        start = self._routing.solver().Assignment()
+        self._routing.RoutesToAssignment(incumbent.routes, True, True, start)
+        self._routing.ApplyLocksToAllVehicles(incumbent.routes, True)
+        restoring = _copy(parameters)
+        restoring.solution_limit = 1
+        self._routing.SolveFromAssignmentWithParameters(start, restoring)
+        self._routing.SolveWithIteratedLocalSearch(parameters)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -97,8 +97,7 @@ def test_all_paths_agree(rule: Rounding, decimals: int) -> None:
     fast = planar_distances(dx, dy, decimals, rule)
     factor, divisor = 10 ** max(rule.decimals - decimals, 0), 10 ** max(decimals - rule.decimals, 0)
     exact = [
-        rounding._planar_distance(x, y, factor, divisor, rule)
-        for x, y in zip(dx.tolist(), dy.tolist(), strict=True)
+        rounding._planar_distance(x, y, factor, divisor, rule) for x, y in zip(dx.tolist(), dy.tolist(), strict=True)
     ]
     # One huge difference sends the others down the unbounded path with it, a large one down the integer path.
     for huge in (10**5, 2**26, 2**40):

@@ -1,6 +1,7 @@
 """OR-Tools: every setting works, scarce fleets get a solution, parameters are checked."""
 
 import math
+import weakref
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ from instances.routing.referee import verify
 from instances.routing.rounding import Rounding
 from instances.routing.solution import Routes
 from solvers.conformance import RecordingSearch
+from solvers.routing import or_tools
 from solvers.routing.or_tools import FirstSolution, Metaheuristic, OrTools
 from solvers.spec import build
 
@@ -69,6 +71,49 @@ def test_scarce_fleet_gets_a_solution_where_parallel_savings_find_none() -> None
     fleet = math.ceil(instance.demand.sum() / instance.capacity)
     scarce = replace(instance, num_vehicles=fleet)
     assert last_cost(OrTools(iterations=5), scarce) is not None
+
+
+def test_tight_time_windows_get_a_solution_where_savings_find_none() -> None:
+    """With windows that defeat parallel and sequential savings, insertion takes over."""
+    instance = generate("solomon", size=60, count=3, seed=78)[2]
+    assert last_cost(OrTools(iterations=5), instance) is not None
+
+
+def test_rounds_go_on_from_the_best_and_free_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ruin and recreate in many short rounds improves from round to round, and keeps one model at a time."""
+    monkeypatch.setattr(or_tools, "_ROUND_SECONDS", 0.1)
+    models: weakref.WeakSet[object] = weakref.WeakSet()
+    most = []
+    build_model = or_tools._Model.__init__
+
+    def counted(self: Any, *arguments: Any) -> None:
+        build_model(self, *arguments)
+        models.add(self._routing)
+        most.append(len(models))
+
+    monkeypatch.setattr(or_tools._Model, "__init__", counted)
+    (instance,) = generate("x", size=60, count=1)
+    search = RecordingSearch(1.0, seed=1)
+    OrTools().solve(instance, search)
+    costs = [verify(instance, solution).cost or 0 for _, solution in search.reports]
+    assert costs == sorted(set(costs), reverse=True)
+    assert len(most) >= 8
+    assert max(most) <= 2
+    assert len(models) == 0
+
+
+def test_rounds_by_iterations_depend_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several rounds of a few steps each give the same reports again, more than the first round's."""
+    monkeypatch.setattr(or_tools, "_ROUND_STEPS", 45 * 100)
+    (instance,) = generate("x", size=40, count=1)
+
+    def reports(iterations: int) -> list[Routes]:
+        search = RecordingSearch(60.0, seed=1)
+        OrTools(iterations=iterations).solve(instance, search)
+        return [solution for _, solution in search.reports]
+
+    assert reports(1_000) == reports(1_000)
+    assert reports(1_000)[: len(reports(50))] == reports(50)
 
 
 def test_few_vehicles_do_not_bind_where_time_windows_ask_for_more() -> None:
