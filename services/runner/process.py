@@ -98,6 +98,7 @@ class SolverProcess:
             self.close()
             raise
         self.setup_seconds = time.perf_counter() - started
+        self._idle_bytes = proc.resident_bytes(self._process.pid)
 
     @classmethod
     def describe(cls, name: str, cores: frozenset[int], memory: int) -> dict[str, Any]:
@@ -142,6 +143,11 @@ class SolverProcess:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def hoards(self) -> bool:
+        """Whether it keeps more than a tenth of its memory limit from its runs; the next would pay for that."""
+        return proc.resident_bytes(self._process.pid) - self._idle_bytes > self.memory // 10
 
     @property
     def log(self) -> str:

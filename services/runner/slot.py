@@ -1,6 +1,7 @@
 """Running tasks one after another on a set of cores, with warm children and the referee on every incumbent."""
 
 import json
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from solvers import spec
 TRACE_LENGTH = 200
 WARM_CHILDREN = 8
 DISTURBED_SHARE = 0.9
+SWITCH_SECONDS = 0.0005
 DISTURBED_SECONDS = 0.1
 
 OnIncumbent = Callable[[Incumbent], None]
@@ -57,6 +59,8 @@ class Slot:
         self._warm: OrderedDict[str, SolverProcess] = OrderedDict()
 
     def __enter__(self) -> "Slot":
+        # A reader that wakes to stamp an arrival waits no longer than this for a thread that checks.
+        sys.setswitchinterval(SWITCH_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +95,7 @@ class Slot:
             return _record(task, Status.UNAVAILABLE, str(error))
         judge = _Judge(task, on_incumbent)
         ending = process.run(task.budget, task.grace, task.seed, judge.hear, cancelled)
-        if not process.alive:
+        if not process.alive or process.hoards:
             self._warm.pop(task.spec).close()
         trace = _thinned(judge.trace)
         status, reason = _status(ending, judge)

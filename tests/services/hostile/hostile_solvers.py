@@ -88,6 +88,17 @@ class Leaking(_Routing):
 
 
 @dataclass(frozen=True)
+class Hoarding(_Routing):
+    """Keeps 100 MB of every run."""
+
+    hoard: ClassVar[list[bytes]] = []
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        self.hoard.append(b"x" * (100 * 1024**2))
+        search.report(singles(instance))
+
+
+@dataclass(frozen=True)
 class LeakingGrandchild(_Routing):
     """Takes memory in a process of its own."""
 

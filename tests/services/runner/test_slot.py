@@ -145,6 +145,13 @@ def test_warm_child_decodes_a_fresh_instance_and_starts_a_fresh_log(slot, task):
     assert second.log == "run 2 of this process\n"
 
 
+def test_child_that_hoards_memory_is_replaced(slot, task):
+    """What one run leaves in memory does not count against the next."""
+    runs = [slot.run(task("hoarding")) for _ in range(6)]
+    assert [run.status for run in runs] == [Status.FINISHED] * 6
+    assert max(run.peak_bytes for run in runs) < 350 * 1024**2
+
+
 @pytest.mark.parametrize("spec", ["savings", "pyvrp:iterations=50"])
 def test_warm_equals_cold(slot, task, spec):
     """A deterministic solver answers the same in a new child as in one that has solved before."""
