@@ -1,7 +1,7 @@
 """The batch evaluation: plan a comparison, run what is missing, keep the results."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instances.errors import InvalidInput
@@ -72,8 +72,8 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
     return Plan(definition, comparison, instances, descriptions, cores, tuple(notes))
 
 
-def open_results(plan: Plan, folder: Path, command: str) -> Store:
-    """The folder's store, holding this comparison: as begun earlier, or new.
+def open_results(plan: Plan, folder: Path, command: str) -> tuple[Store, Plan]:
+    """The folder's store, holding this comparison: as begun earlier, under the name it had then, or new.
 
     Raises
     ------
@@ -81,21 +81,21 @@ def open_results(plan: Plan, folder: Path, command: str) -> Store:
         If the folder holds another comparison.
     """
     store = Store.in_folder(folder, create=True)
-    stored = [comparison for comparison in store.comparisons() if comparison.name == plan.comparison.name]
-    if stored:
-        same = stored[0] == plan.comparison and store.instance_digests(plan.comparison.name) == list(plan.instances)
-        if not same:
+    for stored in store.comparisons():
+        renamed = replace(plan, comparison=replace(plan.comparison, name=stored.name))
+        if stored != renamed.comparison or store.instance_digests(stored.name) != list(plan.instances):
+            store.close()
             raise InvalidInput(
                 "holds a comparison of other instances, solvers or terms; choose another --out", str(folder)
             )
-        return store
+        return store, renamed
+    definitions.write(plan.definition, folder / definitions.FILE_NAME)
     environment = {**describe_machine(), "command": command}
     described = (
         (plan.descriptions[digest], problem.dump(instance)) for digest, (problem, instance) in plan.instances.items()
     )
     store.add_comparison(plan.comparison, described, environment)
-    definitions.write(plan.definition, folder / definitions.FILE_NAME)
-    return store
+    return store, plan
 
 
 def execute(plan: Plan, store: Store, on_run: Callable[[Run], None]) -> Results:

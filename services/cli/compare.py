@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     paths: Annotated[
         list[Path], typer.Argument(help="Instance files and folders; or one .toml file that defines a comparison.")
     ],
@@ -59,10 +60,11 @@ def compare(
     from services.quantities import parse_bytes, parse_seconds
 
     if len(paths) == 1 and paths[0].suffix == ".toml":
-        if solver or budget:
-            raise InvalidInput(
-                "the file defines the comparison; only --out, --jobs and --json go with it", str(paths[0])
-            )
+        fixed = [name for name in context.params if name not in ("paths", "out", "jobs", "as_json")]
+        for name in fixed:
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+                message = f"defines the comparison, so --{name} does not go with it; --out, --jobs and --json do"
+                raise InvalidInput(message, str(paths[0]))
         definition = definitions.read(paths[0])
         out = out or paths[0].parent
     else:
@@ -95,7 +97,7 @@ def _compare(definition: "Definition", out: Path, jobs: int | None, as_json: boo
         fail(str(error))
     for note in planned.notes:
         notice(note)
-    store = open_results(planned, out, shlex.join(["versus", *sys.argv[1:]]))
+    store, planned = open_results(planned, out, shlex.join(["versus", *sys.argv[1:]]))
     try:
         try:
             results = _execute(planned, store)

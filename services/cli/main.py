@@ -20,9 +20,9 @@ for module in (generate, inspect, solvers, solve, compare, results, fetch):
 
 
 def main() -> None:
-    """Run the command; exit with 2 for bad input. (Typer exits with 130 when interrupted.)"""
+    """Run the command; exit with 2 for bad input, an unusable path too. (Typer exits with 130 when interrupted.)"""
     try:
         app()
-    except InvalidInput as error:
+    except (InvalidInput, OSError) as error:
         print(f"versus: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -53,6 +53,8 @@ def solve(
     description = problem.describe(entry.instance)
     known = description.best_known
     task = Task("", problem, entry.instance, description.digest, solver, solver, 0, seed, parse_seconds(budget))
+    if out is not None and not out.parent.is_dir():
+        raise InvalidInput("the folder does not exist", f"--out {out}")
     if out is not None and suffix(out) not in problem.solution_suffixes:
         raise InvalidInput(f"accepted are {', '.join(problem.solution_suffixes)}", f"--out {out}")
 

@@ -34,7 +34,7 @@ def usage(pid: int) -> Usage:
         switches = sum(
             _status_field(task / "status", "nonvoluntary_ctxt_switches") for task in Path(f"/proc/{pid}/task").iterdir()
         )
-    except (*_GONE, OSError):
+    except OSError:
         return Usage(0.0, 0, 0)
     return Usage(own_seconds + children_seconds, peak, switches)
 

@@ -44,7 +44,7 @@ class Message:
             return {"event": "gone"}
         try:
             content = json.loads(self.line)
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         return content if isinstance(content, dict) and "event" in content else {"event": "garbage"}
 
@@ -115,6 +115,7 @@ class SolverProcess:
         self.mark = uuid.uuid4().hex
         self._num_runs = 0
         self._gone = False
+        self._closed = False
         commands, self._commands = os.pipe()
         self._messages, messages = os.pipe()
         self._log, log = os.pipe()
@@ -146,8 +147,9 @@ class SolverProcess:
 
     @property
     def hoards(self) -> bool:
-        """Whether it keeps more than a tenth of its memory limit from its runs; the next would pay for that."""
-        return proc.resident_bytes(self._process.pid) - self._idle_bytes > self.memory // 10
+        """Whether its runs left processes, or more than a tenth of its memory limit; others would pay for that."""
+        kept = proc.resident_bytes(self._process.pid) - self._idle_bytes
+        return kept > self.memory // 10 or bool(proc.descendants(self._process.pid))
 
     @property
     def log(self) -> str:
@@ -217,11 +219,13 @@ class SolverProcess:
         return Ending(*self._explained(*ending), finished - started, used)
 
     def close(self) -> None:
-        """Kill the child and everything it started; return when they are gone."""
+        """Kill the child and everything it started; return when they are gone. Closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         proc.kill_family(self._process.pid if self.alive else None, self.mark)
         self._process.wait()
-        with contextlib.suppress(OSError):
-            os.close(self._commands)
+        os.close(self._commands)
 
     def _judge(
         self, message: Message, started: float, on_solution: Callable[[float, Any], None]
@@ -242,7 +246,7 @@ class SolverProcess:
             case "declined":
                 return "declined", str(content.get("reason"))
             case "failed":
-                return str(content.get("kind")), str(content.get("error"))
+                return "memory" if content.get("kind") == "memory" else "crashed", str(content.get("error"))
             case _:
                 return "crashed", "wrote to the runner's own pipe"
 

@@ -18,7 +18,8 @@ from services.runner.process import Ending, SolverProcess, Unavailable
 from solvers import spec
 
 TRACE_LENGTH = 200
-WARM_CHILDREN = 8
+REASON_LENGTH = 4096
+WARM_CHILDREN = 32
 DISTURBED_SHARE = 0.9
 SWITCH_SECONDS = 0.0005
 DISTURBED_SECONDS = 0.1
@@ -91,7 +92,9 @@ class Slot:
             process = self.child(task.spec)
             document = json.dumps(task.problem.dump(task.instance), separators=(",", ":")).encode()
             process.load(document)
-        except Unavailable as error:
+        except (Unavailable, InvalidInput) as error:
+            if (broken := self._warm.pop(task.spec, None)) is not None:
+                broken.close()
             return _record(task, Status.UNAVAILABLE, str(error))
         judge = _Judge(task, on_incumbent)
         ending = process.run(task.budget, task.grace, task.seed, judge.hear, cancelled)
@@ -115,7 +118,7 @@ class Slot:
             involuntary_switches=ending.usage.involuntary_switches,
             disturbed=self.threads == 1 and wall >= DISTURBED_SECONDS and cpu < DISTURBED_SHARE * wall,
             versions=process.greeting["versions"],
-            log=process.log,
+            log=_clean(process.log),
         )
 
 
@@ -176,6 +179,11 @@ def _thinned(trace: list[Incumbent]) -> tuple[Incumbent, ...]:
     return tuple(trace[i] for i in kept)
 
 
+def _clean(text: str) -> str:
+    """Text that every database takes: no lone surrogates, no NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def _record(task: Task, status: Status, reason: str, **measured: Any) -> Run:
     return Run(
         key=task.key,
@@ -185,7 +193,7 @@ def _record(task: Task, status: Status, reason: str, **measured: Any) -> Run:
         repetition=task.repetition,
         seed=task.seed,
         status=status,
-        reason=reason,
+        reason=_clean(reason[:REASON_LENGTH]),
         machine="; ".join(f"{name} {value}" for name, value in describe_machine().items()),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         **measured,

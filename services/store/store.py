@@ -32,7 +32,7 @@ class Store:
         self.engine = engine
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str | sa.URL) -> "Store":
         """The store at an SQLAlchemy URL, created or migrated if need be."""
         engine = sa.create_engine(url)
         if engine.dialect.name == "sqlite":
@@ -53,7 +53,10 @@ class Store:
                 f"no results here; expected {FILE_NAME}, as `versus compare --out` makes it", str(folder)
             )
         folder.mkdir(parents=True, exist_ok=True)
-        return cls.open(f"sqlite:///{file}")
+        try:
+            return cls.open(sa.URL.create("sqlite", database=str(file)))
+        except sa.exc.DatabaseError as error:
+            raise InvalidInput(f"cannot be opened as a store: {error.orig}", str(file)) from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -146,6 +147,8 @@ def test_solve_without_answer_exits_1(folder):
         (["generate", "routing", "x", "--size", "9", "--out", "x", "--option", "colour=red"], "colour"),
         (["fetch", "cvrplib:../etc", "--out", "x"], "cvrplib:../etc"),
         (["fetch", "anylib:A", "--out", "x"], "accepted are cvrplib:NAME"),
+        (["solve", "first.vrp", "--solver", "savings", "--out", "nowhere/x.sol"], "the folder does not exist"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "first.vrp"], "first.vrp"),
         (["no-such-command"], "No such command"),
     ],
 )  # fmt: skip
@@ -201,6 +204,32 @@ def test_compare_again_runs_nothing_and_shows_the_same(compared, folder):
     assert again.returncode == 0, again.stderr
     assert again.stdout == done.stdout
     assert versus("export", out).stdout == before
+
+
+def test_options_beside_a_definition_file_are_refused(compared):
+    """A file defines the whole comparison; nothing beside it is silently ignored."""
+    out, _ = compared
+    refused = versus("compare", out / "comparison.toml", "--seeds", 2)
+    assert refused.returncode == 2
+    assert "--seeds does not go with it" in refused.stderr
+
+
+def test_moved_folder_keeps_its_comparison(compared, tmp_path):
+    """Results go on under the name they began with, in any folder, even one whose name has a question mark."""
+    out, done = compared
+    moved = tmp_path / "moved?x=1"
+    shutil.copytree(out, moved)
+    again = versus(*done.args[1:-1], moved)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
+
+
+def test_damaged_store_is_refused(tmp_path):
+    """A file that is no database is named as such."""
+    (tmp_path / "versus.sqlite").write_bytes(b"no database" * 1000)
+    refused = versus("report", tmp_path)
+    assert refused.returncode == 2
+    assert "cannot be opened as a store" in refused.stderr
 
 
 def test_another_comparison_does_not_enter_the_folder(compared, folder):

@@ -209,6 +209,49 @@ class Raising(_Routing):
         raise RuntimeError("the solver's own fault")
 
 
+def _write_to_the_runner(line: bytes) -> None:
+    """Write to the runner's own pipe, as no solver should."""
+    os.write(int(sys.argv[3]), line + b"\n")
+    time.sleep(5)
+
+
+@dataclass(frozen=True)
+class OddFailure(_Routing):
+    """Sends a failure of a kind that does not exist."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        _write_to_the_runner(b'{"event":"failed","kind":"odd","error":"odd"}')
+
+
+@dataclass(frozen=True)
+class Nested(_Routing):
+    """Sends a line nested deeper than a decoder goes."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        _write_to_the_runner(b"[" * 100_000)
+
+
+@dataclass(frozen=True)
+class Unspeakable(_Routing):
+    """Fails with a message and a log that no database takes."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        os.write(1, b"nul \0 byte\n")
+        raise RuntimeError("bad file \udcff \0" + "long" * 10_000)
+
+
+@dataclass(frozen=True)
+class Littering(Forking):
+    """Answers and returns, but leaves a process."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        code = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(600)"
+        subprocess.Popen([sys.executable, "-c", code, self.record], start_new_session=True)
+        while not os.path.exists(self.record) or not os.path.getsize(self.record):  # noqa: PTH110, PTH202
+            time.sleep(0.01)
+        search.report(singles(instance))
+
+
 @dataclass(frozen=True)
 class Exiting(_Routing):
     """Leaves the interpreter."""

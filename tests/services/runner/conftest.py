@@ -16,7 +16,8 @@ from services.runner.slot import Slot, Task
 HOSTILE = Path(__file__).parents[1] / "hostile"
 MEMORY = 512 * 1024**2
 SOLVERS = (
-    "trivial", "declining", "hanging", "stubborn", "hoarding", "leaking", "leaking-grandchild", "forking", "deserting",
+    "trivial", "declining", "hanging", "stubborn", "hoarding", "odd-failure", "nested",
+    "unspeakable", "littering", "leaking", "leaking-grandchild", "forking", "deserting",
     "flooding", "flooding-reports", "garbling", "infeasible", "late", "dying", "raising", "exiting",
     "haunting", "counting", "unpreparable",
 )  # fmt: skip

@@ -124,6 +124,39 @@ def test_crash_says_how_the_solver_died(slot, task, spec, reason):
     assert first.cost == (SINGLES_COST if spec == "dying" else None)
 
 
+@pytest.mark.parametrize(("spec", "status"), [("odd-failure", Status.CRASHED), ("nested", Status.CRASHED)])
+def test_odd_messages_are_crashes(slot, task, spec, status):
+    """Neither an unknown kind of failure nor a line that cannot be decoded stops the comparison."""
+    assert slot.run(task(spec)).status is status
+
+
+def test_reasons_and_logs_are_clean_and_short(slot, task):
+    """Text that no database takes, or that has no end, is cut and mended."""
+    run = slot.run(task("unspeakable"))
+    assert run.status is Status.CRASHED
+    assert len(run.reason) <= 4096
+    run.reason.encode()
+    assert "\0" not in run.reason + run.log
+
+
+def test_process_left_behind_by_a_good_run_is_killed(slot, task, tmp_path):
+    """A solver that returns properly but leaves a process keeps no core busy for the next."""
+    record = tmp_path / "pids"
+    assert slot.run(task(f"littering:record={record}")).status is Status.FINISHED
+    assert [pid for pid in map(int, record.read_text().split()) if _alive(pid)] == []
+
+
+def test_closing_twice_closes_no_others_file(slot, task, tmp_path):
+    """A file descriptor is closed once: by then its number may be another's."""
+    slot.run(task("trivial"))
+    (process,) = slot._warm.values()
+    process.close()
+    with (tmp_path / "file").open("w") as file:
+        process.close()
+        file.write("still open")
+    assert (tmp_path / "file").read_text() == "still open"
+
+
 def test_report_of_an_earlier_run_is_not_taken_for_an_answer(slot, task, instance):
     """A thread that an earlier run left behind cannot answer for a later one."""
     smaller = RoutingInstance(
