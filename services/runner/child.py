@@ -123,9 +123,12 @@ class Child:
                 return
             search = ChildSearch(command["budget"], command["seed"], command["threads"], started, emit)
             self.ready.solve(instance, search)
+            sys.stdout.flush()
         except MemoryError as error:
+            sys.stdout.flush()
             self.say("failed", kind="memory", error=str(error) or "out of memory")
         except Exception as error:
+            sys.stdout.flush()
             traceback.print_exc()
             self.say("failed", kind="crashed", error=f"{type(error).__name__}: {error}")
         else:

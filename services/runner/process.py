@@ -296,7 +296,8 @@ class SolverProcess:
             open_pipes = {self._messages, self._log}
             while True:
                 ready = {key.fd for key, _ in selector.select()}
-                for descriptor in ready & open_pipes:
+                # The log first: what a run printed is then there when its end is heard of.
+                for descriptor in (pipe for pipe in (self._log, self._messages) if pipe in ready & open_pipes):
                     chunk = os.read(descriptor, 1 << 20)
                     if not chunk:
                         selector.unregister(descriptor)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
@@ -286,6 +287,8 @@ def test_interrupt_exits_130_and_leaves_no_child(folder, tmp_path):
         [VERSUS, "compare", str(folder / "set.jsonl"), "--solver", "ortools", "--budget", "60s", "--out",
          str(tmp_path / "out")],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # Whoever runs the tests in the background may have SIGINT ignored, which children inherit.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     _wait_for_child(process)
     time.sleep(1)
