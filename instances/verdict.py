@@ -20,10 +20,17 @@ class Violation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """An exact cost in the instance's integer units, or the violations; never both, never neither."""
+    """An exact cost in the instance's integer units, or the violations; never both, never neither.
+
+    A solution without violations may still leave something to do (a factorisation with a composite part): then it
+    is feasible, an incumbent, but not ``complete``, and no answer. ``notes`` say what a reader should know of a
+    feasible solution: what remains, or what is only probably true.
+    """
 
     cost: int | None = None
     violations: tuple[Violation, ...] = ()
+    complete: bool = True
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.cost is None) != bool(self.violations):

@@ -9,7 +9,7 @@ from instances.files import read_paths
 from instances.problem import Description, Instance, Problem
 from instances.problems import problem_of
 from services import definition as definitions
-from services.comparable import check_comparable
+from services.analysis.comparable import check_comparable
 from services.definition import Definition
 from services.records import Comparison, Results, Run, Status
 from services.runner.machine import core_slots, describe_machine
@@ -56,9 +56,11 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
             notes.append(f"{entry.path}: the same instance as {instances[entry.instance.digest][1].name}, kept once")
         else:
             instances[entry.instance.digest] = problem_of(entry.instance), entry.instance
+    resolved = resolve(definition.solvers, cores[0], definition.threads, definition.memory)
     comparison = Comparison(
         name=definition.name,
-        solvers=resolve(definition.solvers, cores[0], definition.threads, definition.memory),
+        solvers={label: answer.spec for label, answer in resolved.items()},
+        problems={label: answer.problem for label, answer in resolved.items()},
         budget=definition.budget,
         num_seeds=definition.seeds,
         seed=definition.seed,
@@ -134,9 +136,9 @@ def complete(results: Results) -> bool:
 
     Well means: finished, declined, or killed at its limit with an answer.
     """
-    answered = {run.instance for run in results.runs if run.trace}
+    answered = {run.instance for run in results.runs if run.answered}
     well = all(
-        run.status in (Status.FINISHED, Status.DECLINED) or (run.status is Status.KILLED and run.trace)
+        run.status in (Status.FINISHED, Status.DECLINED) or (run.status is Status.KILLED and run.answered)
         for run in results.runs
     )
     return well and answered == set(results.instances)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -37,9 +37,9 @@ class Incumbent:
 class Comparison:
     """Instances x solvers x seeds under one budget.
 
-    ``solvers`` maps the label shown to people (the spec as it was typed) to the canonical spec. ``memory`` is in
-    bytes per run, ``budget`` in seconds of wall time. ``reference`` is the label of the solver that pairs are
-    compared with; None compares all pairs.
+    ``solvers`` maps the label shown to people (the spec as it was typed) to the canonical spec, ``problems`` to the
+    problem it solves. ``memory`` is in bytes per run, ``budget`` in seconds of wall time. ``reference`` is the label
+    of the solver that pairs are compared with; None compares all pairs.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Comparison:
     memory: int = 4 * 1024**3
     batch: int = 1
     reference: str | None = None
+    problems: dict[str, str] = field(default_factory=dict)
 
     def run_seed(self, instance_digest: str, repetition: int) -> int:
         """The 31-bit seed of a run: from comparison seed, instance and repetition, the same for every solver."""
@@ -87,6 +88,8 @@ class Run:
     reason: str = ""
     """Why it ended so: the reason of a decline, the signal or error of a crash, the first rejected violation."""
     trace: tuple[Incumbent, ...] = ()
+    partial: bool = False
+    """Whether the last incumbent leaves something to do, as a factorisation with a composite part does."""
     num_reported: int = 0
     num_rejected: int = 0
     num_late: int = 0
@@ -107,6 +110,11 @@ class Run:
         """Cost of the last incumbent, None without one."""
         return self.trace[-1].cost if self.trace else None
 
+    @property
+    def answered(self) -> bool:
+        """Whether there is a verified answer, and a whole one."""
+        return bool(self.trace) and not self.partial
+
 
 @dataclass(frozen=True)
 class Results:
@@ -122,10 +130,26 @@ class Results:
     solutions: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Documents of the best solution by run key, for drawing; may be empty."""
 
-    def reference_cost(self, digest: str) -> tuple[int | None, str]:
-        """What gaps of an instance are to: ``best-known``, else ``best of comparison``; and which of the two."""
-        known = self.instances[digest].best_known
-        if known is not None:
-            return known.cost, "best-known"
-        costs = [run.cost for run in self.runs if run.instance == digest and run.cost is not None]
-        return (min(costs) if costs else None), "best of comparison"
+    def by_problem(self) -> dict[str, "Results"]:
+        """The results of each problem by its name: its instances, the solvers that solve it, and their runs.
+
+        A solver of another problem declines by nature; its runs say nothing here. A reference of another problem
+        compares nothing here either: all pairs are compared.
+        """
+        return {problem: self._of(problem) for problem in dict.fromkeys(d.problem for d in self.instances.values())}
+
+    def _of(self, problem: str) -> "Results":
+        comparison = self.comparison
+        instances = {digest: known for digest, known in self.instances.items() if known.problem == problem}
+        solvers = {
+            label: spec
+            for label, spec in comparison.solvers.items()
+            if comparison.problems.get(label, problem) == problem
+        }
+        reference = comparison.reference if comparison.reference in solvers else None
+        return replace(
+            self,
+            comparison=replace(comparison, solvers=solvers, reference=reference),
+            instances=instances,
+            runs=tuple(run for run in self.runs if run.instance in instances and run.solver in solvers),
+        )

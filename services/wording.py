@@ -3,7 +3,7 @@
 import math
 
 from instances.problem import Description
-from services.summary import Interval
+from services.analysis.summary import Interval
 
 NONE = "–"
 """What stands where there is no number."""

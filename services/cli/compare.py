@@ -134,12 +134,12 @@ def _execute(planned: "Plan", store: "Store") -> "Results":
 def _show(results: "Results", report: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
+    from services.analysis.sentences import sentences
+    from services.analysis.statistics import pairs, rank
+    from services.cli.tables import conclusion_text, pairs_table, ranking_table
     from services.cli.terminal import notice, stdout
     from services.export import json_text
     from services.report import render_report
-    from services.sentences import sentences
-    from services.statistics import pairs, rank
-    from services.tables import conclusion_text, pairs_table, ranking_table
 
     render_report(results, report)
     if as_json:

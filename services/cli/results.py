@@ -44,8 +44,8 @@ def export(
     ] = None,
 ) -> None:
     """Write the data, one row a run."""
+    from services.analysis.metrics import run_rows
     from services.export import json_text, write_csv, write_parquet
-    from services.metrics import run_rows
 
     rows = run_rows(_results(folder))
     if format is Format.PARQUET:

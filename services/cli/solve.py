@@ -34,8 +34,8 @@ def solve(
     from instances.files import read_path
     from instances.problems import problem_of
     from instances.text import suffix
+    from services.analysis.metrics import percent_gap
     from services.cli.terminal import cost_text, fail, notice, stdout
-    from services.metrics import percent_gap
     from services.quantities import parse_bytes, parse_seconds
     from services.records import Incumbent, Status
     from services.runner.machine import core_slots

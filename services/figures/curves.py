@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
+from services.analysis.metrics import GAP_CAP
+from services.analysis.summary import GapCurve, Profile
 from services.figures.theme import faint, log_ticks, new_figure, solver_styles
-from services.metrics import GAP_CAP
-from services.summary import GapCurve, Profile
 from services.wording import interval_words
 
 GAP_FLOOR = 0.01

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from services.analysis.summary import Interval, Pair, RankRow
 from services.figures.theme import category_axis, faint, message_figure, new_figure, solver_styles, text
-from services.summary import Interval, Pair, RankRow
 from services.wording import interval_words, number
 
 BETTER, WORSE = "#5b8cff", "#ee6600"

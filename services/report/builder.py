@@ -13,6 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from instances.problem import Description
 from services import wording
+from services.analysis.sentences import sentences
+from services.analysis.statistics import gap_over_time, leader_by_time, pairs, performance_profile, rank
 from services.figures.curves import gap_over_time_figure, performance_profile_figure
 from services.figures.gaps import family, features, gap_by_group_figure, gap_by_size_figure
 from services.figures.maps import solution_map
@@ -20,8 +22,6 @@ from services.figures.ranking import pair_matrix_figure, ranking_figure
 from services.figures.theme import solver_styles
 from services.records import Results, Run
 from services.report import content
-from services.sentences import sentences
-from services.statistics import gap_over_time, leader_by_time, pairs, performance_profile, rank
 
 HERE = Path(__file__).parent
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from instances.problem import Description
+from services.analysis.grid import Grid
+from services.analysis.metrics import percent_gap, reference_costs
 from services.figures.gaps import family
-from services.grid import Grid
-from services.metrics import percent_gap, reference_costs
 from services.records import Results, Run, Status
 from services.wording import cost_words, number
 

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from services.records import Run, Status
 from services.runner.process import SolverProcess, Unavailable
@@ -63,8 +64,16 @@ def run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, me
             worker.join()
 
 
-def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory: int) -> dict[str, str]:
-    """Canonical spec by spec as typed, asked of the solvers themselves in children of their own.
+@dataclass(frozen=True)
+class Resolved:
+    """What a solver answers to its spec: the canonical spec, and the problem it solves."""
+
+    spec: str
+    problem: str
+
+
+def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory: int) -> dict[str, Resolved]:
+    """Each spec as typed with its solver's answer, asked of the solvers themselves in children of their own.
 
     Raises
     ------
@@ -74,13 +83,13 @@ def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory:
         If a solver cannot be imported or prepared here.
     """
 
-    def ask(solver: str) -> str:
+    def ask(solver: str) -> Resolved:
         try:
             process = SolverProcess(*spec.parse(solver), cores, threads, memory)
         except Unavailable as error:
             raise Unavailable(f"solver {solver!r} is unavailable: {error}") from None
         process.close()
-        return process.spec
+        return Resolved(process.spec, process.greeting["problem"])
 
     names = list(solvers)
     with ThreadPoolExecutor(max_workers=len(cores) + 1) as executor:

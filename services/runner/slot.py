@@ -108,6 +108,7 @@ class Slot:
             status,
             reason,
             trace=trace,
+            partial=judge.partial,
             num_reported=judge.num_reported,
             num_rejected=judge.num_rejected,
             num_late=judge.num_late,
@@ -129,6 +130,7 @@ class _Judge:
     task: Task
     on_incumbent: OnIncumbent
     trace: list[Incumbent] = field(default_factory=list)
+    partial: bool = False
     num_reported: int = 0
     num_rejected: int = 0
     num_late: int = 0
@@ -150,6 +152,7 @@ class _Judge:
         elif not self.trace or verdict.cost < self.trace[-1].cost:
             incumbent = Incumbent(seconds, verdict.cost, document)
             self.trace.append(incumbent)
+            self.partial = not verdict.complete
             self.on_incumbent(incumbent)
 
     def _reject(self, reason: str) -> None:

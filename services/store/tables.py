@@ -64,6 +64,7 @@ runs = Table(
     Column("status", String, nullable=False),
     Column("reason", Text, nullable=False),
     Column("cost", BigInteger),
+    Column("partial", Boolean, nullable=False),
     Column("trace", JSON, nullable=False),
     Column("num_reported", Integer, nullable=False),
     Column("num_rejected", Integer, nullable=False),

@@ -1,7 +1,7 @@
 """How often the statistics claim a difference that is not there, and find one that is (an A/A test).
 
 Each comparison is synthetic: two solvers on a number of instances, no processes. The costs go through
-``services.statistics.pairs`` as those of real runs do. Prints a Markdown table; exit code 1 if a bound is
+``services.analysis.statistics.pairs`` as those of real runs do. Prints a Markdown table; exit code 1 if a bound is
 missed.
 
     .venv/bin/python tests/assurance/false_claims.py --comparisons 2000
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from instances.problem import BestKnown, Description
+from services.analysis.statistics import pairs
 from services.records import Comparison, Incumbent, Results, Run, Status
-from services.statistics import pairs
 
 Array = npt.NDArray[np.float64]
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]

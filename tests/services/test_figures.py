@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import pytest
 
 from instances.problem import Description
+from services.analysis.summary import GapCurve, Interval, Pair, Profile, RankRow
 from services.figures.curves import GAP_FLOOR, gap_over_time_figure, performance_profile_figure
 from services.figures.gaps import MAX_GROUPS, family, features, gap_by_group_figure, gap_by_size_figure
 from services.figures.maps import solution_map
 from services.figures.ranking import pair_matrix_figure, ranking_figure
 from services.figures.theme import INK, PALETTE, solver_styles, text
-from services.summary import GapCurve, Interval, Pair, Profile, RankRow
 
 NAN = math.nan
 LABELS = ["ortools", "pyvrp", "savings"]

@@ -15,10 +15,10 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from instances.problem import BestKnown, Description
-from services.metrics import GAP_CAP
+from services.analysis.metrics import GAP_CAP
+from services.analysis.statistics import rank
 from services.records import Comparison, Incumbent, Results, Run, Status
 from services.report import content, render_report
-from services.statistics import rank
 
 SOLVERS = {"ortools": "ortools:metaheuristic=guided", "pyvrp": "pyvrp:iterations=none", "savings": "savings"}
 QUALITY = {"ortools": 1.03, "pyvrp": 1.005, "savings": 1.07}

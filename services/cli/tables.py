@@ -6,8 +6,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from services.analysis.statistics import conclusion, pairs, rank
 from services.records import Results
-from services.statistics import conclusion, pairs, rank
 from services.wording import interval_bounds, number, p_words, seconds_words
 
 MAX_SENTENCES = 12

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata, wilcoxon
 
-from services.summary import Interval
+from services.analysis.summary import Interval
 
 ALPHA = 0.05
 MIN_INSTANCES = 6

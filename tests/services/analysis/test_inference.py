@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from services.inference import holm, mean_intervals, rank_biserial, signed_rank_p
+from services.analysis.inference import holm, mean_intervals, rank_biserial, signed_rank_p
 
 
 @pytest.mark.parametrize("num_rows", [2, 3, 7, 30, 200])
@@ -35,7 +35,7 @@ def test_blocks_of_draws_do_not_change_the_interval(monkeypatch: pytest.MonkeyPa
     """Memory is bounded by drawing in blocks; the stream of draws stays one."""
     values = np.random.default_rng(5).normal(size=(20, 2))
     whole = mean_intervals(values, 999)
-    monkeypatch.setattr("services.inference._BLOCK", 20 * 64)
+    monkeypatch.setattr("services.analysis.inference._BLOCK", 20 * 64)
     for one, other in zip(whole, mean_intervals(values, 999), strict=True):
         assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-12)
 

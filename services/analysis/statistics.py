@@ -2,7 +2,7 @@
 
 A solver's value on an instance is the median over its seeds, a run without an answer counting as infinitely
 bad; an instance is answered where that median is finite. Means are over the instances that every solver was
-run on. Every function raises InvalidInput for runs that :func:`services.comparable.check_comparable` refuses.
+run on. Every function raises InvalidInput for runs that :func:`services.analysis.comparable.check_comparable` refuses.
 """
 
 import itertools
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from services.grid import Grid
-from services.inference import ALPHA, MIN_INSTANCES, holm, mean_intervals, rank_biserial, signed_rank_p
-from services.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
+from services.analysis.grid import Grid
+from services.analysis.inference import ALPHA, MIN_INSTANCES, holm, mean_intervals, rank_biserial, signed_rank_p
+from services.analysis.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
+from services.analysis.sentences import sentences
+from services.analysis.summary import GapCurve, Interval, Lead, Pair, Profile, RankRow, TargetRow
 from services.records import Comparison, Results
-from services.sentences import sentences
-from services.summary import GapCurve, Interval, Lead, Pair, Profile, RankRow, TargetRow
 
 TIME_SHIFT = 10.0
 """Seconds added inside shifted geometric means."""

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from services.inference import MIN_INSTANCES
-from services.metrics import GAP_CAP, display_cost, reference_costs
+from services.analysis.inference import MIN_INSTANCES
+from services.analysis.metrics import GAP_CAP, display_cost, reference_costs
+from services.analysis.summary import Interval, Pair, RankRow
 from services.records import Results, Run, Status
-from services.summary import Interval, Pair, RankRow
 
 
 def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pair]) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.comparable import check_comparable
-from services.metrics import GAP_CAP, reference_costs
+from services.analysis.comparable import check_comparable
+from services.analysis.metrics import GAP_CAP, reference_costs
 from services.records import Results, Run, Status
 
 Array = npt.NDArray[np.float64]
@@ -69,7 +69,9 @@ class Grid:
 
     def costs(self) -> Array:
         """Median costs, shape (S, I): inf where unanswered, nan where not run."""
-        return self.medians([math.inf if run.cost is None else float(run.cost) for run in self.runs])
+        return self.medians(
+            [float(run.cost) if run.answered and run.cost is not None else math.inf for run in self.runs]
+        )
 
     def capped_gaps(self, costs: Array) -> Array:
         """Capped percent gaps of costs of shape (S, I, ...); nan where not run."""

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from instances.errors import InvalidInput
-from services.comparable import check_comparable
-from services.records import Results, Status
-from services.statistics import (
+from services.analysis.comparable import check_comparable
+from services.analysis.statistics import (
     conclusion,
     declared_pairs,
     default_times,
@@ -22,6 +21,7 @@ from services.statistics import (
     shifted_geometric_mean,
     times_to_target,
 )
+from services.records import Results, Status
 
 
 def constant(cost, num_instances=8, num_seeds=1):

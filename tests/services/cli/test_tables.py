@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from instances.problem import BestKnown, Description
+from services.analysis.summary import Interval
+from services.cli.tables import MAX_SENTENCES, conclusion_text, pairs_table, ranking_table
 from services.records import Comparison, Incumbent, Results, Run, Status
-from services.summary import Interval
-from services.tables import MAX_SENTENCES, conclusion_text, pairs_table, ranking_table
 from services.wording import cost_words, interval_words, number, p_words, seconds_words
 
 SOLVERS = {
