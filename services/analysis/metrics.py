@@ -105,7 +105,7 @@ def seconds_to_gap(run: Run, reference: int | None, target_gap: float) -> float 
 
 
 def reference_costs(results: Results) -> dict[str, tuple[int | None, str]]:
-    """What gaps of each instance are to: its ``best-known`` cost, else the ``best of comparison``; and which of the two."""
+    """What gaps of each instance are to, and its kind: ``best-known``, else ``best of comparison``."""
     best: dict[str, int] = {}
     for run in results.runs:
         if run.cost is not None:
