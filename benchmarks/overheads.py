@@ -40,7 +40,7 @@ def main() -> int:
     measurements: list[tuple[str, Callable[[], float | None], float]] = [
         ("versus --help, median of 20 [s]", help_seconds, 0.3),
         (
-            "go to first verified incumbent, nearest neighbour, 20 customers, warm, median of 100 [ms]",
+            "task to first verified incumbent, nearest neighbour, 20 customers, warm, median of 100 [ms]",
             first_incumbent_ms,
             5.0,
         ),
@@ -75,16 +75,22 @@ def help_seconds() -> float:
 
 
 def first_incumbent_ms() -> float:
-    """From the go to the arrival and check of the first incumbent of the nearest-neighbour solver."""
+    """From handing over the task, before the go even, to the referee's word on nearest neighbour's solution."""
     (instance,) = generate("uniform", size=20, count=1, seed=1)
     problem = problem_of(instance)
     task = Task("", problem, instance, instance.digest, "nearest", "nearest", 0, 1, 5.0)
-    arrivals = []
     with Slot(core_slots(1, 1)[0], 1, 1024**3) as slot:
-        for _ in range(100):
-            run = slot.run(task)
-            arrivals.append(run.trace[0].seconds * 1000)
-    return statistics.median(arrivals)
+
+        def run() -> None:
+            verified: list[float] = []
+            started = time.perf_counter()
+            slot.run(task, on_incumbent=lambda _: verified.append(time.perf_counter()))
+            waits.append(1000 * (verified[0] - started))
+
+        waits: list[float] = []
+        for _ in range(101):
+            run()
+    return statistics.median(waits[1:])
 
 
 def verify_ms() -> float:

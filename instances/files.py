@@ -23,7 +23,8 @@ def read_path(path: Path, rounding: str | None = None) -> list[FileEntry]:
     """The instances of a file, or of all instance files below a folder in the order of their paths.
 
     ``rounding`` replaces the rule of files with planar coordinates; a document keeps its own. Folders are
-    searched for the known suffixes; solutions (.sol, .tour) and other files in them are passed over.
+    searched for the known suffixes; solutions and other files in them are passed over, and so is a .json file
+    without a ``problem``: it is no instance's document, but a solution's, say.
 
     Raises
     ------
@@ -44,16 +45,17 @@ def read_paths(paths: Iterable[Path], rounding: str | None = None) -> list[FileE
     entries: list[FileEntry] = []
     errors: list[InvalidInput] = []
     for path in paths:
-        try:
-            files = _files(path)
-        except InvalidInput as error:
-            errors.append(error)
-            continue
-        for file in files:
+        found: list[FileEntry] = []
+        wrong: list[InvalidInput] = []
+        for file in _files(path):
             try:
-                entries += _read_file(file, rounding)
+                found += _read_file(file, rounding, named=file == path)
             except InvalidInput as error:
-                errors.append(error)
+                wrong.append(error)
+        if not found and not wrong:
+            wrong.append(InvalidInput(f"holds no instance; {_accepted()}", str(path)))
+        entries += found
+        errors += wrong
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -64,16 +66,14 @@ def read_paths(paths: Iterable[Path], rounding: str | None = None) -> list[FileE
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if suffix(file) in suffixes() and file.is_file())
-    if not files:
-        raise InvalidInput(f"holds no instance; {_accepted()}", str(path))
-    return files
+    return sorted(file for file in path.rglob("*") if suffix(file) in suffixes() and file.is_file())
 
 
-def _read_file(path: Path, rounding: str | None) -> list[FileEntry]:
+def _read_file(path: Path, rounding: str | None, named: bool) -> list[FileEntry]:
+    """The instances of a file that was ``named``, or else found in a folder."""
     form = suffix(path)
     if form in (DOCUMENT, DOCUMENTS):
-        return list(_read_documents(path, lines=form == DOCUMENTS, rounding=rounding))
+        return list(_read_documents(path, form == DOCUMENTS, rounding, named))
     for problem in PROBLEMS:
         if form in problem.suffixes:
             return list(problem.read(path, rounding))
@@ -86,7 +86,7 @@ def _accepted() -> str:
     return f"accepted are {', '.join(suffixes())}, each also with .gz"
 
 
-def _read_documents(path: Path, lines: bool, rounding: str | None) -> Iterator[FileEntry]:
+def _read_documents(path: Path, lines: bool, rounding: str | None, named: bool) -> Iterator[FileEntry]:
     text = read_text(path)
     notes = () if rounding is None else ("--rounding does not apply: a document states its own",)
     for number, part in enumerate(text.split("\n") if lines else [text], start=1):
@@ -94,6 +94,8 @@ def _read_documents(path: Path, lines: bool, rounding: str | None) -> Iterator[F
             continue
         try:
             document = _parse(part)
+            if not lines and not named and not (isinstance(document, dict) and "problem" in document):
+                continue
             if not isinstance(document, dict) or not isinstance(document.get("problem"), str):
                 names = ", ".join(repr(problem.name) for problem in PROBLEMS)
                 raise InvalidInput(f'must be a JSON object with "problem", one of {names}')

@@ -54,6 +54,8 @@ class Problem(Protocol):
     """A problem domain: load, dump, verify, describe."""
 
     name: str
+    cost_unit: str
+    """What a cost counts, in the plural ("bits still composite"); empty where it is a plain number."""
     suffixes: tuple[str, ...]
     """Suffixes of its own instance formats, besides the JSON document; ``.gz`` may follow each."""
     solution_suffixes: tuple[str, ...]
@@ -73,6 +75,9 @@ class Problem(Protocol):
 
     def dump_solution(self, solution: Solution) -> Any:
         """The JSON document of a solution."""
+
+    def solution_words(self, solution: Solution) -> str:
+        """The solution in a few words, for one line of text."""
 
     def verify(self, instance: Instance, solution: Solution) -> Verdict:
         """The referee's word."""

@@ -1,10 +1,11 @@
 """The problems there are."""
 
 from instances.errors import InvalidInput
+from instances.factoring.problem import FACTORING
 from instances.problem import Instance, Problem
 from instances.routing.problem import ROUTING
 
-PROBLEMS: tuple[Problem, ...] = (ROUTING,)
+PROBLEMS: tuple[Problem, ...] = (ROUTING, FACTORING)
 
 
 def problem_named(name: str) -> Problem:

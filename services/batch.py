@@ -82,7 +82,7 @@ def open_results(plan: Plan, folder: Path, command: str) -> tuple[Store, Plan]:
     InvalidInput
         If the folder holds another comparison.
     """
-    store = Store.in_folder(folder, create=True)
+    store = Store.in_folder(folder, write=True)
     for stored in store.comparisons():
         renamed = replace(plan, comparison=replace(plan.comparison, name=stored.name))
         if stored != renamed.comparison or store.instance_digests(stored.name) != list(plan.instances):

@@ -18,6 +18,11 @@ class Definition:
     """What a user asks for: files, solver specs and the terms they run under.
 
     ``budget`` is in seconds, ``memory`` in bytes; ``paths`` are relative to the current folder or absolute.
+
+    Raises
+    ------
+    InvalidInput
+        If a value cannot be accepted; its place is the key of the file.
     """
 
     paths: tuple[Path, ...]
@@ -34,19 +39,21 @@ class Definition:
 
     def __post_init__(self) -> None:
         if not self.paths:
-            raise InvalidInput("at least one file or folder of instances is needed", "paths")
+            raise InvalidInput("at least one file or folder is needed", "instances")
         if not self.solvers:
-            raise InvalidInput("at least one solver is needed; see `versus solvers`", "--solver")
+            raise InvalidInput("at least one is needed; see `versus solvers`", "solvers")
         repeated = [solver for solver in self.solvers if self.solvers.count(solver) > 1]
         if repeated:
-            raise InvalidInput(f"{repeated[0]!r} is given twice", "--solver")
+            raise InvalidInput(f"{repeated[0]!r} is given twice", "solvers")
         for field, low, high in (("seeds", 1, 10_000), ("threads", 1, 1024), ("seed", 0, 2**53)):
             if not low <= getattr(self, field) <= high:
-                raise InvalidInput(f"is {getattr(self, field)}; accepted are {low} to {high}", f"--{field}")
+                raise InvalidInput(f"is {getattr(self, field)}; accepted are {low} to {high}", field)
         if self.batch != 1:
-            raise InvalidInput("no solver here solves several instances at once; accepted is 1", "--batch")
+            raise InvalidInput(
+                f"is {self.batch}; no solver solves several instances at once yet, accepted is 1", "batch"
+            )
         if self.reference is not None and self.reference not in self.solvers:
-            raise InvalidInput(f"{self.reference!r} is none of the solvers {', '.join(self.solvers)}", "--reference")
+            raise InvalidInput(f"{self.reference!r} is none of the solvers {', '.join(self.solvers)}", "reference")
 
 
 def write(definition: Definition, file: Path) -> None:

@@ -2,11 +2,19 @@
 
 import math
 
+import numpy as np
+
 from instances.problem import Description
-from services.analysis.summary import Interval
+from services.analysis.summary import Interval, Measure, SizeShare
 
 NONE = "–"
 """What stands where there is no number."""
+
+MEASURE_UNITS: dict[Measure, str] = {
+    "cost": "percent of the reference cost",
+    "primal integral": "percent of the budget",
+}
+"""What the difference of a pair is in."""
 
 
 def number(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
@@ -36,10 +44,12 @@ def cost_words(cost: float, description: Description) -> str:
 
 
 def seconds_words(seconds: float) -> str:
-    """Seconds with three significant digits, without the unit."""
+    """Seconds with three significant digits and no exponent, without the unit."""
     if math.isnan(seconds):
         return NONE
-    return f"{seconds:.3g}" if abs(seconds) < 100 else f"{seconds:.0f}"
+    if abs(seconds) >= 100:
+        return f"{seconds:.0f}"
+    return np.format_float_positional(seconds, precision=3, fractional=False, unique=False, trim="-")
 
 
 def p_words(p_value: float | None) -> str:
@@ -47,3 +57,15 @@ def p_words(p_value: float | None) -> str:
     if p_value is None or math.isnan(p_value):
         return NONE
     return "<\u00a00.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def size_words(low: int, high: int) -> str:
+    """A class of sizes: ``48`` or ``41–48``."""
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def managed_words(managed: SizeShare | None, unit: str) -> str:
+    """The largest class of sizes a solver manages, with how many of its instances: ``48 bits (19 of 20)``."""
+    if managed is None:
+        return "none"
+    return f"{size_words(managed.low, managed.high)} {unit} ({managed.num_solved} of {managed.num_instances})"

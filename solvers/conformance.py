@@ -16,14 +16,47 @@ from typing import Any
 import numpy as np
 
 from instances.errors import InvalidInput
+from instances.factoring.solution import Factors
 from instances.routing.solution import Routes
 from instances.verdict import Verdict
 from solvers import registry, spec
+from solvers.factoring.examples import examples as factoring_examples
 from solvers.routing.examples import examples as routing_examples
 from solvers.search import ReadySolver, Solver, unhonoured
 
 LATE_SECONDS = 0.5
-_EXAMPLES: dict[str, Callable[[], Mapping[str, Any]]] = {"routing": routing_examples}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Domain:
+    """What the check has to know of a problem."""
+
+    examples: Callable[[], Mapping[str, Any]]
+    well_typed: Callable[[Any], bool]
+    """Whether a reported solution is what ``accepted`` says, to the last number."""
+    accepted: str
+
+
+def _are_routes(solution: Any) -> bool:
+    return type(solution) is Routes and _is_tuple(solution.routes) and all(map(_holds_integers, solution.routes))
+
+
+def _are_factors(solution: Any) -> bool:
+    return type(solution) is Factors and _holds_integers(solution.factors)
+
+
+def _is_tuple(value: Any) -> bool:
+    return isinstance(value, tuple)
+
+
+def _holds_integers(value: Any) -> bool:
+    return _is_tuple(value) and all(type(item) is int for item in value)
+
+
+_DOMAINS = {
+    "routing": _Domain(routing_examples, _are_routes, "Routes of tuples of int"),
+    "factoring": _Domain(factoring_examples, _are_factors, "Factors of a tuple of int"),
+}
 
 
 class RecordingSearch:
@@ -74,7 +107,8 @@ def check(
     seconds
         Budget of each run. There is one for each example that is not declined, and two more.
     verify
-        The referee of the solver's problem. Without one, feasibility goes unchecked.
+        The referee of the solver's problem. Without one, feasibility goes unchecked. A solution that is feasible
+        but not complete, like a factorisation with a composite part, is none the worse for it.
     instances
         Examples by name, in place of the built-in ones of the solver's problem.
     """
@@ -85,10 +119,11 @@ def check(
     findings = list(_declaration(built)) or list(_parameters(built))
     if findings:
         return findings
+    if built.problem not in _DOMAINS:
+        return [f"problem is {built.problem!r}; there are examples of {', '.join(_DOMAINS)}"]
+    domain = _DOMAINS[built.problem]
     if instances is None:
-        if built.problem not in _EXAMPLES:
-            return [f"problem is {built.problem!r}; there are examples of {', '.join(_EXAMPLES)}"]
-        instances = _EXAMPLES[built.problem]()
+        instances = domain.examples()
     try:
         ready = built.prepare()
     except Exception as error:
@@ -100,7 +135,7 @@ def check(
         declined, problems = _declines(built, instance)
         if not declined:
             taken[label] = instance
-            problems = list(_run(ready, instance, seconds, verify))
+            problems = list(_run(ready, instance, seconds, domain, verify))
         findings += [f"{label}: {problem}" for problem in problems]
     if not taken:
         return [*findings, "declines every example"]
@@ -192,7 +227,11 @@ def _declines(solver: Solver, instance: Any) -> tuple[bool, list[str]]:
 
 
 def _run(
-    ready: ReadySolver, instance: Any, seconds: float, verify: Callable[[Any, Any], Verdict] | None
+    ready: ReadySolver,
+    instance: Any,
+    seconds: float,
+    domain: _Domain,
+    verify: Callable[[Any, Any], Verdict] | None,
 ) -> Iterator[str]:
     """A run of an example, and what is wrong with its solutions."""
     before = copy.deepcopy(instance)
@@ -206,21 +245,12 @@ def _run(
     if not search.reports and not problems:
         yield "the solver reports no solution"
     for number, (_, solution) in enumerate(search.reports, start=1):
-        if not _well_typed(solution):
-            yield f"solution {number} is {solution!r}; accepted are Routes of tuples of int"
+        if not domain.well_typed(solution):
+            yield f"solution {number} is {solution!r}; accepted are {domain.accepted}"
             return
         if verify is not None and not (verdict := verify(before, solution)).feasible:
             yield f"solution {number} is infeasible: {verdict.violations[0].message}"
             return
-
-
-def _well_typed(solution: Any) -> bool:
-    return (
-        type(solution) is Routes
-        and isinstance(solution.routes, tuple)
-        and all(isinstance(route, tuple) for route in solution.routes)
-        and all(type(customer) is int for route in solution.routes for customer in route)
-    )
 
 
 def _solve(ready: ReadySolver, instance: Any, seconds: float) -> tuple[RecordingSearch, list[str]]:

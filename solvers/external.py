@@ -1,6 +1,7 @@
 """Any program as a solver: started by a command, read as in the DIMACS challenge."""
 
 import contextlib
+import ctypes
 import os
 import re
 import selectors
@@ -25,6 +26,7 @@ from solvers.search import Search
 _ROUTE = re.compile(rb"route\s*#?\s*(\d+)\s*:([\d\s]*)", re.IGNORECASE)
 _COST = re.compile(rb"cost[\s:].*", re.IGNORECASE)
 _TAIL_BYTES = 2_000
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,22 @@ def _run(command: list[str], search: Search) -> None:
     """Start the command, report the solutions it prints, and end it with everything it started."""
     routes: list[tuple[int, ...]] = []
     tail = b""
+    solver = os.getpid()
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with_solver() -> None:
+        """If this process is killed, nobody else would end the program."""
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != solver:
+            os._exit(1)
+
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=die_with_solver,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         try:

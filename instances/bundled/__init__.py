@@ -1,14 +1,14 @@
-"""A small set of instances that comes with the project: three families of 20 to 200 customers, generated.
+"""A small set of instances that comes with the project, generated: routing of 20 to 200 customers, and integers.
 
-Each family is one JSON-lines file. A test makes them again and compares the digests.
+Three families of routing and the integers are one JSON-lines file each. A test makes them again and compares.
 """
 
-import json
 from pathlib import Path
 
-from instances.routing import document
+from instances.factoring.generators import generate as integers
+from instances.files import write_jsonl
+from instances.problem import Instance
 from instances.routing.generators import generate
-from instances.routing.instance import RoutingInstance
 
 SEED = 1
 
@@ -23,6 +23,16 @@ _SOLOMON = (
     (80, "random", "short"),
     (100, "clustered", "short"),
 )
+_INTEGERS = (
+    *(("semiprime", bits) for bits in (32, 48, 64, 80, 96)),
+    ("unbalanced", 96),
+    ("close", 128),
+    ("pm1-smooth", 128),
+    ("smooth", 128),
+    ("prime-power", 96),
+    ("carmichael", 64),
+    ("mersenne", 67),
+)
 
 
 def paths() -> list[Path]:
@@ -30,7 +40,7 @@ def paths() -> list[Path]:
     return sorted(Path(__file__).parent.glob("*.jsonl"))
 
 
-def make() -> dict[str, list[RoutingInstance]]:
+def make() -> dict[str, list[Instance]]:
     """The bundled instances, made again, by the stem of their file."""
     x = [generate("x", size=size, count=1, seed=SEED)[0] for size in _SIZES]
     tsp = [generate("clustered", size=size, count=1, seed=SEED, problem="tsp")[0] for size in _SIZES]
@@ -38,11 +48,11 @@ def make() -> dict[str, list[RoutingInstance]]:
         generate("solomon", size=size, count=1, seed=SEED, customers=customers, horizon=horizon)[0]
         for size, customers, horizon in _SOLOMON
     ]
-    return {"clustered-tsp": tsp, "solomon": solomon, "x": x}
+    numbers = [integers(kind, bits=bits, count=1, seed=SEED)[0] for kind, bits in _INTEGERS]
+    return {"clustered-tsp": tsp, "factoring": numbers, "solomon": solomon, "x": x}
 
 
 def write(folder: Path) -> None:
     """Write the bundled files into ``folder``."""
     for family, members in make().items():
-        lines = [json.dumps(document.dump(member), separators=(",", ":")) for member in members]
-        (folder / f"{family}.jsonl").write_text("\n".join(lines) + "\n")
+        write_jsonl(members, folder / f"{family}.jsonl")

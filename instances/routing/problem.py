@@ -24,6 +24,7 @@ class RoutingProblem:
     """The routing domain; see :class:`instances.problem.Problem`."""
 
     name = "routing"
+    cost_unit = ""
     suffixes: tuple[str, ...] = (".vrp", ".tsp", ".atsp", ".txt")
     solution_suffixes: tuple[str, ...] = solutions.SUFFIXES
 
@@ -41,6 +42,10 @@ class RoutingProblem:
 
     def dump_solution(self, solution: Routes) -> list[list[int]]:
         return documents.dump_solution(solution)
+
+    def solution_words(self, solution: Routes) -> str:
+        count = len(solution.routes)
+        return "1 route" if count == 1 else f"{count} routes"
 
     def verify(self, instance: RoutingInstance, solution: Routes) -> Verdict:
         return referee.verify(instance, solution)

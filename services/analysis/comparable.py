@@ -1,7 +1,7 @@
 """Which runs may be averaged together."""
 
 from instances.errors import InvalidInput
-from services.records import Results
+from services.records import Results, Run, Status
 
 
 def check_comparable(*results: Results) -> None:
@@ -36,6 +36,31 @@ def check_comparable(*results: Results) -> None:
             known = instance.best_known
             same("best-known cost", digest, known and f"{known.cost} ({known.source}, {known.date})", place)
         _check_runs(result, where)
+
+
+def check_one_problem(results: Results) -> None:
+    """Refuse to average over problems: a gap in routing and one in factoring share nothing but their name.
+
+    Raises
+    ------
+    InvalidInput
+        If instances are of several problems, or a solver is of another one than they are.
+    """
+    comparison = results.comparison
+    problems = dict.fromkeys(instance.problem for instance in results.instances.values())
+    if problems:
+        problems |= dict.fromkeys(
+            comparison.problems[label] for label in comparison.solvers.keys() & comparison.problems
+        )
+    if len(problems) > 1:
+        message = f"holds {' and '.join(problems)}, which are not averaged together; Results.by_problem() parts them"
+        raise InvalidInput(message, f"comparison {comparison.name!r}")
+
+
+def declined_by_nature(results: Results, run: Run) -> bool:
+    """Whether a run was declined because its solver solves another problem: no failure, and nothing to compare."""
+    own = results.comparison.problems.get(run.solver)
+    return run.status is Status.DECLINED and own not in (None, results.instances[run.instance].problem)
 
 
 def _check_runs(results: Results, where: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.analysis.comparable import check_comparable
+from services.analysis.comparable import check_comparable, check_one_problem
 from services.analysis.metrics import GAP_CAP, reference_costs
 from services.records import Results, Run, Status
 
@@ -30,8 +30,9 @@ class Grid:
 
     @classmethod
     def of(cls, results: Results) -> "Grid":
-        """Place the runs; InvalidInput where they are not comparable."""
+        """Place the runs; InvalidInput where they are not comparable or of several problems."""
         check_comparable(results)
+        check_one_problem(results)
         labels, digests = list(results.comparison.solvers), list(results.instances)
         runs = [run for run in results.runs if run.status is not Status.CANCELLED]
         seeds = {seed: place for place, seed in enumerate(sorted({run.repetition for run in runs}))}
@@ -81,6 +82,12 @@ class Grid:
         gaps = 100.0 * (costs - reference) / np.where(positive, reference, 1.0)
         gaps = np.where(positive, gaps, np.where(costs == reference, 0.0, GAP_CAP))
         return np.where(np.isnan(costs), np.nan, np.minimum(gaps, GAP_CAP))
+
+    def ran(self) -> Mask:
+        """Solvers, shape (S,), that were run at all."""
+        ran = np.zeros(self.shape[0], dtype=bool)
+        ran[self.places[0]] = True
+        return ran
 
     def complete(self) -> Mask:
         """Instances, shape (I,), run by every solver that ran at all: averages are over these."""

@@ -68,6 +68,24 @@ def mean_intervals(values: Array, num_resamples: int = NUM_RESAMPLES) -> list[In
     return intervals
 
 
+def wilson_interval(num_successes: int, number: int) -> Interval:
+    """Share of successes, in [0, 1], with Wilson's 95 % interval; nan of nothing.
+
+    Equal to ``scipy.stats.binomtest(...).proportion_ci(method="wilson")``, which computes a test beside it.
+
+    References
+    ----------
+    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. Journal of the
+    American Statistical Association 22(158), 209-212.
+    """
+    if number == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    share, z = num_successes / number, float(_QUANTILES[1])
+    centre = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    half_width = z / (1 + z**2 / number) * np.sqrt(share * (1 - share) / number + z**2 / (4 * number**2))
+    return Interval(share, max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width)))
+
+
 def _resampled_means(deviations: Array, num_resamples: int) -> Array:
     """Means of resampled rows, shape (resamples, columns): how often each row was drawn, times the rows."""
     num_rows, num_columns = deviations.shape

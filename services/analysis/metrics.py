@@ -28,13 +28,6 @@ def percent_gap(cost: float, reference: float) -> float:
     return 100.0 * (cost - reference) / reference if reference > 0 else math.inf
 
 
-def capped_gap(cost: float | None, reference: float | None) -> float:
-    """The percent gap, at most ``GAP_CAP``, which no answer counts: an answer is never the worse."""
-    if cost is None or reference is None:
-        return GAP_CAP
-    return min(GAP_CAP, percent_gap(cost, reference))
-
-
 def primal_gap(cost: float | None, reference: float | None) -> float:
     """|cost - reference| / max(|cost|, |reference|) in [0, 1]; 1 without a cost, 0 if better than it.
 
@@ -86,29 +79,22 @@ def costs_at(run: Run, seconds: Sequence[float] | Array) -> Array:
     return costs[np.searchsorted(arrivals, seconds, side="right")]
 
 
-def gap_at(run: Run, reference: int | None, seconds: float) -> float:
-    """Capped percent gap of the incumbent at a time, read off the trace."""
-    cost = float(costs_at(run, [seconds])[0])
-    return capped_gap(cost if math.isfinite(cost) else None, reference)
-
-
 def seconds_to_best(run: Run) -> float | None:
-    """Arrival of the last incumbent; None without one."""
-    return run.trace[-1].seconds if run.trace else None
+    """Arrival of the last incumbent; None without an answer."""
+    return run.trace[-1].seconds if run.answered else None
 
 
-def seconds_to_gap(run: Run, reference: int | None, target_gap: float) -> float | None:
-    """Arrival of the first incumbent with at most the target gap, in percent; None if there was none."""
-    if reference is None:
-        return None
-    return next((found.seconds for found in run.trace if percent_gap(found.cost, reference) <= target_gap), None)
+def solved_or_not(results: Results) -> bool:
+    """Whether costs say no more than solved or not: every best-known cost is 0, as that of a factorisation."""
+    known = [instance.best_known for instance in results.instances.values()]
+    return bool(known) and all(best is not None and best.cost == 0 for best in known)
 
 
 def reference_costs(results: Results) -> dict[str, tuple[int | None, str]]:
     """What gaps of each instance are to, and its kind: ``best-known``, else ``best of comparison``."""
     best: dict[str, int] = {}
     for run in results.runs:
-        if run.cost is not None:
+        if run.cost is not None and run.answered:
             best[run.instance] = min(run.cost, best.get(run.instance, run.cost))
     return {
         digest: (known.best_known.cost, "best-known")
@@ -151,6 +137,7 @@ def _row(run: Run, comparison: Comparison, instance: Description, reference: int
         "seed": run.seed,
         "status": str(run.status),
         "reason": run.reason,
+        "answered": run.answered,
         "cost": display_cost(run.cost, instance),
         "reference_cost": display_cost(reference, instance),
         "reference_kind": kind,

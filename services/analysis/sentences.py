@@ -1,27 +1,37 @@
 """What a comparison says, in sentences that claim no more than its statistics."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
+from services.analysis.comparable import declined_by_nature
 from services.analysis.inference import MIN_INSTANCES
-from services.analysis.metrics import GAP_CAP, display_cost, reference_costs
+from services.analysis.metrics import GAP_CAP, reference_costs, solved_or_not
 from services.analysis.summary import Interval, Pair, RankRow
 from services.records import Results, Run, Status
+from services.wording import cost_words
 
 
 def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pair]) -> list[str]:
-    """The leader, its pairs (with a reference solver all declared ones), then what limits them."""
+    """Of one problem: the leader, its pairs (with a reference solver all declared ones), then what limits them."""
+    if not ranking:
+        problem = next(iter(results.instances.values())).problem
+        return [
+            f"No solver of this comparison solves {problem}: nothing is said of its "
+            f"{count(len(results.instances), 'instance')}."
+        ]
     leader = ranking[0]
     if math.isnan(leader.gap.value):
         return ["Nothing can be concluded: no instance was run by every solver.", *_limits(results, ranking)]
-    said = []
-    if leader.num_answered:
-        said.append(
+    if not leader.num_answered:
+        said = ["No solver answered any instance."]
+    elif solved_or_not(results):
+        said = _most_solved(ranking)
+    else:
+        said = [
             f"{leader.solver} has the lowest mean gap: {percent(leader.gap)} over "
             f"{count(leader.num_instances, 'instance')}, {leader.num_answered} of them answered."
-        )
-    else:
-        said.append("No solver answered any instance.")
+        ]
     told = [pair for pair in paired if results.comparison.reference or leader.solver in (pair.first, pair.second)]
     said += [verdict(pair) for pair in told]
     return [*said, *_limits(results, ranking)]
@@ -30,21 +40,47 @@ def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pai
 def verdict(pair: Pair) -> str:
     """One sentence on a pair: who beats whom and by how much, or why no difference can be claimed."""
     unclaimed = f"No difference can be claimed between {pair.first} and {pair.second}"
+    by_cost = pair.measure == "cost"
     if pair.difference is None or pair.corrected_p is None:
-        return f"{unclaimed}: no instance was answered by both."
-    numbers = f"mean over {count(pair.num_instances, 'instance')} both answered, {_p_value(pair.corrected_p)}"
+        return f"{unclaimed}: no instance was {'answered' if by_cost else 'run'} by both."
+    instances = count(pair.num_instances, "instance") + " both answered" * by_cost
+    unit = "" if by_cost else " of the budget in primal integral"
+    numbers = f"mean over {instances}, {_p_value(pair.corrected_p)}"
     if pair.claimed:
         first_wins = pair.difference.value < 0
         winner, loser = (pair.first, pair.second) if first_wins else (pair.second, pair.first)
         size = _negated(pair.difference) if first_wins else pair.difference
-        return f"{winner} beats {loser} by {percent(size)} ({numbers})."
+        return f"{winner} beats {loser} by {percent(size)}{unit} ({numbers})."
     if math.isnan(pair.difference.low):
         why = "one instance gives no interval"
     elif pair.num_instances < MIN_INSTANCES:
-        why = f"{pair.num_instances} instances both answered are too few, at least {MIN_INSTANCES} are needed"
+        why = f"{instances} are too few, at least {MIN_INSTANCES} are needed"
     else:
-        why = f"{percent(pair.difference)} ({numbers})"
+        why = f"{percent(pair.difference)}{unit} ({numbers})"
     return f"{unclaimed}: {why}."
+
+
+def other_problems(results: Results) -> list[str]:
+    """Who declined which instances because they are of another problem than its own, in a sentence for each."""
+    declined: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for run in results.runs:
+        own = results.comparison.problems.get(run.solver)
+        other = results.instances[run.instance].problem
+        if declined_by_nature(results, run) and own is not None:
+            declined[own, other][run.solver].add(run.instance)
+    said = []
+    for (own, other), of_solver in declined.items():
+        num = len(set().union(*of_solver.values()))
+        verb, pronoun = ("solves", "it") if len(of_solver) == 1 else ("solve", "they")
+        said.append(
+            f"{listed(list(of_solver))} {verb} {own}; {pronoun} declined the {count(num, f'{other} instance')}."
+        )
+    return said
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def percent(interval: Interval) -> str:
@@ -64,12 +100,32 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def _most_solved(ranking: Sequence[RankRow]) -> list[str]:
+    """Who solved the most, of those in the least of the budget; and how many the others solved."""
+    leader, *others = ranking
+    equals = [row.solver for row in others if row.num_answered == leader.num_answered]
+    of_all = f"{leader.num_answered} of {count(leader.num_instances, 'instance')}"
+    took = percent(_scaled(leader.primal_integral, 100.0))
+    if equals:
+        said = [
+            f"{leader.solver} solved {of_all}, as many as {listed(equals)}, "
+            f"and took the least of the budget on average: {took}."
+        ]
+    else:
+        said = [f"{leader.solver} solved the most: {of_all}; on average it took {took} of the budget."]
+    if others:
+        said.append(f"Solved by the others: {', '.join(f'{row.solver} {row.num_answered}' for row in others)}.")
+    if any(row.num_answered < row.num_instances for row in ranking):
+        said[-1] += " An unsolved run counts as the whole budget."
+    return said
+
+
 def _limits(results: Results, ranking: Sequence[RankRow]) -> list[str]:
     """What a reader must know beside: gaps to what, unanswered, disturbed, missing, new best costs."""
     said = []
     kinds = [kind for cost, kind in reference_costs(results).values() if cost is not None]
     to_known = kinds.count("best-known")
-    if kinds:
+    if kinds and not solved_or_not(results):
         parts = [("best-known cost", to_known), ("best cost of this comparison", len(kinds) - to_known)]
         said.append(
             "Gaps are to the "
@@ -80,13 +136,15 @@ def _limits(results: Results, ranking: Sequence[RankRow]) -> list[str]:
         f"{row.solver} left {missed} of {count(row.num_instances, 'instance')} unanswered; "
         f"each counts at a gap of {GAP_CAP:g} %."
         for row in ranking
-        if (missed := row.num_instances - row.num_answered)
+        if not solved_or_not(results) and (missed := row.num_instances - row.num_answered)
     ]
-    said += [
-        f"{row.num_disturbed} of {count(row.num_runs, 'run')} of {row.solver} were disturbed by other load."
-        for row in ranking
-        if row.num_disturbed
-    ]
+    disturbed = [row for row in ranking if row.num_disturbed]
+    if disturbed:
+        num, num_runs = sum(row.num_disturbed for row in disturbed), sum(row.num_runs for row in ranking)
+        by_solver = ", ".join(f"{row.solver} {row.num_disturbed}" for row in disturbed)
+        said.append(
+            f"{num} of {count(num_runs, 'run')} {'was' if num == 1 else 'were'} disturbed by other load: {by_solver}."
+        )
     expected = len(results.instances) * len(results.comparison.solvers) * results.comparison.num_seeds
     done = sum(run.status is not Status.CANCELLED for run in results.runs)
     if done < expected:
@@ -100,13 +158,13 @@ def _new_best(results: Results) -> list[str]:
     for run in results.runs:
         best = beaten.get(run.instance)
         bound = best.cost if best is not None else _known_cost(results, run.instance)
-        if run.cost is not None and bound is not None and run.cost < bound:
+        if run.answered and run.cost is not None and bound is not None and run.cost < bound:
             beaten[run.instance] = run
     said = []
     for digest, run in beaten.items():
         instance = results.instances[digest]
         cost, known = (
-            f"{display_cost(value, instance):.{instance.decimals}f}"
+            "none" if value is None else cost_words(value, instance)
             for value in (run.cost, _known_cost(results, digest))
         )
         said.append(
@@ -122,6 +180,10 @@ def _known_cost(results: Results, digest: str) -> int | None:
 
 def _negated(interval: Interval) -> Interval:
     return Interval(-interval.value, -interval.high, -interval.low)
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    return Interval(factor * interval.value, factor * interval.low, factor * interval.high)
 
 
 def _p_value(value: float) -> str:

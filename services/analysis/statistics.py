@@ -2,7 +2,8 @@
 
 A solver's value on an instance is the median over its seeds, a run without an answer counting as infinitely
 bad; an instance is answered where that median is finite. Means are over the instances that every solver was
-run on. Every function raises InvalidInput for runs that :func:`services.analysis.comparable.check_comparable` refuses.
+run on. Every function takes the results of one problem, as :meth:`services.records.Results.by_problem` parts them,
+and raises InvalidInput for several and for runs that :mod:`services.analysis.comparable` refuses.
 """
 
 import itertools
@@ -14,16 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from services.analysis.grid import Grid
-from services.analysis.inference import ALPHA, MIN_INSTANCES, holm, mean_intervals, rank_biserial, signed_rank_p
-from services.analysis.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, seconds_to_gap
-from services.analysis.sentences import sentences
-from services.analysis.summary import GapCurve, Interval, Lead, Pair, Profile, RankRow, TargetRow
+from services.analysis.inference import (
+    ALPHA,
+    MIN_INSTANCES,
+    holm,
+    mean_intervals,
+    rank_biserial,
+    signed_rank_p,
+    wilson_interval,
+)
+from services.analysis.metrics import costs_at, dimacs_integral, primal_integral, seconds_to_best, solved_or_not
+from services.analysis.summary import GapCurve, Interval, Lead, Measure, Pair, Profile, RankRow
 from services.records import Comparison, Results
 
 TIME_SHIFT = 10.0
 """Seconds added inside shifted geometric means."""
-PENALTY = 10.0
-"""Budgets that a missed target costs in a penalised mean."""
 
 _NUM_CURVE_RESAMPLES = 1999  # Of the bands of curves, which have many points and are looked at, not quoted.
 
@@ -31,20 +37,28 @@ Array = npt.NDArray[np.float64]
 
 
 def rank(results: Results) -> list[RankRow]:
-    """Solvers by mean capped gap, best first, over all instances; an unanswered one counts at the cap."""
+    """Solvers by mean capped gap, best first, over all instances; an unanswered one counts at the cap.
+
+    Where costs only say solved or not, the mean gap is the share unsolved, and its interval is Wilson's.
+    """
     grid = Grid.of(results)
     budget = results.comparison.budget
     counted = grid.complete()
+    num_instances = int(counted.sum())
     costs = grid.costs()[:, counted]
     gaps = grid.capped_gaps(grid.costs())[:, counted]
-    integrals = [primal_integral(run, grid.reference(place), budget) for place, run in enumerate(grid.runs)]
-    metrics = [gaps, grid.medians(integrals)[:, counted]]
+    reached = costs <= np.array(grid.references, dtype=float)[counted]
+    metrics = [gaps, _primal_integrals(grid, budget)[:, counted]]
     known = {digest: instance.best_known for digest, instance in results.instances.items()}
     positive = {digest: best.cost for digest, best in known.items() if best is not None and best.cost > 0}
     if len(positive) == len(known):
         integrals = [dimacs_integral(run, positive[run.instance], budget) for run in grid.runs]
         metrics.append(grid.medians(integrals)[:, counted])
     intervals = mean_intervals(np.concatenate(metrics).T)
+    if solved_or_not(results) and num_instances:
+        for place in np.flatnonzero(grid.ran()).tolist():
+            share = wilson_interval(num_instances - int(reached[place].sum()), num_instances)
+            intervals[place] = Interval(100 * share.value, 100 * share.low, 100 * share.high)
     rows = []
     for place, label in enumerate(grid.labels):
         of_solver = intervals[place :: len(grid.labels)]
@@ -53,8 +67,9 @@ def rank(results: Results) -> list[RankRow]:
         rows.append(
             RankRow(
                 solver=label,
-                num_instances=int(counted.sum()),
+                num_instances=num_instances,
                 num_answered=int(np.isfinite(costs[place]).sum()),
+                num_reached=int(reached[place].sum()),
                 num_runs=len(runs),
                 num_disturbed=sum(run.disturbed for run in runs),
                 gap=of_solver[0],
@@ -75,19 +90,27 @@ def declared_pairs(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def pairs(results: Results) -> list[Pair]:
-    """The declared pairs, each on the instances both answered, and which differences may be claimed.
+    """The declared pairs, and which differences may be claimed.
+
+    They are compared by cost, on the instances both answered. Where costs only say solved or not, so that two
+    that solve an instance tie, they are compared by primal integral, which then is the time to solve in
+    budgets, on all instances: an unsolved run counts as a whole budget.
 
     A difference is claimed where Holm's corrected p is below 0.05, the 95 % interval of the mean excludes 0,
     ranks and mean agree on its sign, and there are at least six instances.
     """
     grid = Grid.of(results)
-    costs = dict(zip(grid.labels, grid.costs(), strict=True))
+    measure: Measure = "primal integral" if solved_or_not(results) else "cost"
+    compared = grid.costs() if measure == "cost" else _primal_integrals(grid, results.comparison.budget)
+    values = dict(zip(grid.labels, compared, strict=True))
     disturbed = dict(zip(grid.labels, grid.disturbed(), strict=True))
     declared = declared_pairs(results.comparison)
     references = np.array(grid.references, dtype=float)
-    counted = [np.isfinite(costs[first]) & np.isfinite(costs[second]) for first, second in declared]
+    counted = [np.isfinite(values[first]) & np.isfinite(values[second]) for first, second in declared]
     differences = [
-        relative_differences(costs[first][both], costs[second][both], references[both])
+        relative_differences(values[first][both], values[second][both], references[both])
+        if measure == "cost"
+        else np.round(100.0 * (values[first][both] - values[second][both]), 9)
         for (first, second), both in zip(declared, counted, strict=True)
     ]
     p_values = [signed_rank_p(difference) for difference in differences]
@@ -114,9 +137,16 @@ def pairs(results: Results) -> list[Pair]:
                 effect=effect if tested else None,
                 claimed=bool(difference.size >= MIN_INSTANCES and corrected_p < ALPHA and agree),
                 num_disturbed=int((disturbed[first] + disturbed[second])[both].sum()),
+                measure=measure,
             )
         )
     return found
+
+
+def _primal_integrals(grid: Grid, budget: float) -> Array:
+    """Median primal integrals, shape (S, I); nan where not run."""
+    integrals = [primal_integral(run, grid.reference(place), budget) for place, run in enumerate(grid.runs)]
+    return grid.medians(integrals)
 
 
 def relative_differences(first: Array, second: Array, reference: Array) -> Array:
@@ -232,39 +262,7 @@ def performance_profile(results: Results) -> list[Profile]:
     return profiles
 
 
-def times_to_target(results: Results, target_gap: float = 1.0) -> list[TargetRow]:
-    """Seconds to a gap of at most ``target_gap`` percent within runs of the whole budget, in three modes."""
-    grid = Grid.of(results)
-    counted = grid.complete()
-    arrivals = [seconds_to_gap(run, grid.reference(place), target_gap) for place, run in enumerate(grid.runs)]
-    seconds = grid.medians([math.inf if arrival is None else arrival for arrival in arrivals])[:, counted]
-    costs, disturbed = grid.costs()[:, counted], grid.disturbed()
-    budget = results.comparison.budget
-    reached = np.isfinite(seconds)
-    common = reached.all(axis=0)
-    return [
-        TargetRow(
-            solver=label,
-            target_gap=target_gap,
-            num_instances=int(counted.sum()),
-            num_answered=int(np.isfinite(costs[place]).sum()),
-            num_reached=int(reached[place].sum()),
-            num_common=int(common.sum()),
-            num_disturbed=int(disturbed[place, counted].sum()),
-            seconds_all=shifted_geometric_mean(np.where(reached[place], seconds[place], budget)),
-            seconds_penalised=shifted_geometric_mean(np.where(reached[place], seconds[place], PENALTY * budget)),
-            seconds_common=shifted_geometric_mean(seconds[place, common]),
-        )
-        for place, label in enumerate(grid.labels)
-    ]
-
-
 def shifted_geometric_mean(seconds: Sequence[float] | Array, shift: float = TIME_SHIFT) -> float:
     """exp(mean(log(seconds + shift))) - shift; nan of nothing."""
     values = np.asarray(seconds, dtype=float)
     return float(np.exp(np.log(values + shift).mean()) - shift) if values.size else math.nan
-
-
-def conclusion(results: Results) -> list[str]:
-    """The comparison in sentences: who leads, what is claimed and what is not, and what limits it."""
-    return sentences(results, rank(results), pairs(results))

@@ -5,6 +5,10 @@ field is a float, None where it is optional.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+Measure = Literal["cost", "primal integral"]
+"""What pairs are compared by."""
 
 
 @dataclass(frozen=True)
@@ -18,16 +22,18 @@ class Interval:
 
 @dataclass(frozen=True)
 class RankRow:
-    """One solver over the whole comparison; means are over instances, of medians over seeds.
+    """One solver over all instances of a problem; means are over instances, of medians over seeds.
 
-    ``gap`` is in percent and counts an unanswered instance at the capped gap; ``primal_integral`` is
-    Berthold's, in [0, 1]; ``dimacs_integral`` is None unless every instance has a positive best-known cost;
-    ``seconds_to_best`` is a shifted geometric mean (shift 10 s) over answered runs.
+    ``num_reached`` counts the instances whose cost is at most the reference: where costs only say solved or
+    not, the solved ones. ``gap`` is in percent and counts an unanswered instance at the capped gap;
+    ``primal_integral`` is Berthold's, in [0, 1]; ``dimacs_integral`` is None unless every instance has a
+    positive best-known cost; ``seconds_to_best`` is a shifted geometric mean (shift 10 s) over answered runs.
     """
 
     solver: str
     num_instances: int
     num_answered: int
+    num_reached: int
     num_runs: int
     num_disturbed: int
     gap: Interval
@@ -39,11 +45,13 @@ class RankRow:
 
 @dataclass(frozen=True)
 class Pair:
-    """Solver ``first`` against ``second`` on the instances both answered.
+    """Solver ``first`` against ``second``: by cost on the instances both answered, or by primal integral on all.
 
-    ``difference`` is the mean over instances of 100 (first - second) / reference, in percent: negative means
-    that ``first`` is better. ``claimed`` obeys rule 7 of the protocol. ``effect`` is the matched-pairs
-    rank-biserial correlation, with the sign of the difference: -1 where ``first`` is better throughout.
+    ``difference`` is the mean over instances, negative where ``first`` is better: by cost of
+    100 (first - second) / reference, in percent of the reference cost; by primal integral of
+    100 (first - second), in percent of the budget. ``claimed`` obeys rule 7 of the protocol. ``effect`` is the
+    matched-pairs rank-biserial correlation, with the sign of the difference: -1 where ``first`` is better
+    throughout.
     """
 
     first: str
@@ -59,6 +67,7 @@ class Pair:
     claimed: bool
     num_disturbed: int = 0
     """Disturbed runs of the two on the instances counted."""
+    measure: Measure = "cost"
 
 
 @dataclass(frozen=True)
@@ -100,21 +109,49 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class TargetRow:
-    """Time to a gap of at most ``target_gap`` percent: shifted geometric means of seconds, in three modes.
+class SizeShare:
+    """How many of the instances of ``low`` to ``high`` in size a solver solved; ``share``, in [0, 1], is Wilson's."""
 
-    ``seconds_all`` counts an instance that missed the target at the budget, ``seconds_penalised`` at ten
-    times the budget, and ``seconds_common`` takes only the ``num_common`` instances where every solver
-    reached it.
+    low: int
+    high: int
+    num_instances: int
+    num_solved: int
+    share: Interval
+
+
+@dataclass(frozen=True)
+class SolvedBySize:
+    """A solver's share of solved instances in each class of size, smallest first, in ``unit``."""
+
+    solver: str
+    unit: str
+    classes: tuple[SizeShare, ...]
+
+
+@dataclass(frozen=True)
+class LargestSize:
+    """How large the instances are that a solver manages within the budget.
+
+    ``all`` is the largest class of size such that the solver solved all instances of it and of every smaller
+    one, ``half`` the largest such that it solved at least half of each; None where it failed at the smallest.
+    ``solved`` is the size of the largest instance it solved at all, None without one.
     """
 
     solver: str
-    target_gap: float
+    unit: str
+    all: SizeShare | None
+    half: SizeShare | None
+    solved: int | None
+
+
+@dataclass(frozen=True)
+class SolvedCurve:
+    """A solver's share of instances solved by each of ``seconds``, in [0, 1]: one minus Kaplan and Meier's estimate.
+
+    The share holds from its second to the next; it begins at 0 seconds and ends at the budget.
+    """
+
+    solver: str
     num_instances: int
-    num_answered: int
-    num_reached: int
-    num_common: int
-    num_disturbed: int
-    seconds_all: float
-    seconds_penalised: float
-    seconds_common: float
+    seconds: tuple[float, ...]
+    share: tuple[Interval, ...]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.options import Json, RoundingOption, Threads
+from services.cli.options import Json, Memory, RoundingOption, Threads
 
 if TYPE_CHECKING:
     from services.batch import Plan
@@ -40,8 +40,8 @@ def compare(
         int | None, typer.Option(help="Runs at a time; by default one physical core stays free.", show_default=False)
     ] = None,
     threads: Threads = 1,
-    memory: Annotated[str, typer.Option(help="Memory limit of a run, e.g. 512M or 4G.")] = "4G",
-    batch: Annotated[int, typer.Option(help="Instances a solver gets at once.")] = 1,
+    memory: Memory = "4G",
+    batch: Annotated[int, typer.Option(help="Instances a solver gets at once; so far only 1 is accepted.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the comparison; runs derive theirs from it.")] = 0,
     reference: Annotated[
         str | None, typer.Option(help="Compare every solver with this one only, not all pairs.", show_default=False)
@@ -70,19 +70,24 @@ def compare(
     else:
         if out is None:
             raise InvalidInput("is needed: the folder for the results", "--out")
-        definition = Definition(
-            paths=tuple(paths),
-            solvers=tuple(solver or ()),
-            budget=parse_seconds(budget or "2s"),
-            seeds=seeds,
-            seed=seed,
-            threads=threads,
-            memory=parse_bytes(memory),
-            batch=batch,
-            reference=reference,
-            rounding=rounding,
-            name=out.resolve().name,
-        )
+        try:
+            definition = Definition(
+                paths=tuple(paths),
+                solvers=tuple(solver or ()),
+                budget=parse_seconds(budget or "2s", "budget"),
+                seeds=seeds,
+                seed=seed,
+                threads=threads,
+                memory=parse_bytes(memory, "memory"),
+                batch=batch,
+                reference=reference,
+                rounding=rounding,
+                name=out.resolve().name,
+            )
+        except InvalidInput as error:
+            # The file's keys are the options' names, but that one is given once for each solver.
+            option = "solver" if error.where == "solvers" else error.where
+            raise InvalidInput(error.message, f"--{option}") from None
     raise typer.Exit(_compare(definition, out, jobs, as_json))
 
 
@@ -132,27 +137,19 @@ def _execute(planned: "Plan", store: "Store") -> "Results":
 
 
 def _show(results: "Results", report: Path, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from services.analysis.sentences import sentences
-    from services.analysis.statistics import pairs, rank
-    from services.cli.tables import conclusion_text, pairs_table, ranking_table
+    from services.analysis.overview import overviews
+    from services.analysis.sentences import other_problems
+    from services.cli.tables import overview_parts
     from services.cli.terminal import notice, stdout
     from services.export import json_text
     from services.report import render_report
 
+    parts, closing = overviews(results), other_problems(results)
     render_report(results, report)
     if as_json:
-        ranking, paired = rank(results), pairs(results)
-        document = {
-            "conclusion": sentences(results, ranking, paired),
-            "ranking": [asdict(row) for row in ranking],
-            "pairs": [asdict(pair) for pair in paired],
-            "report": str(report),
-        }
-        typer.echo(json_text(document))
+        problems = {problem: part.document() for problem, part in parts.items()}
+        typer.echo(json_text({"problems": problems, "notes": closing, "report": str(report)}))
         return
-    stdout.print(ranking_table(results))
-    stdout.print(pairs_table(results))
-    stdout.print(conclusion_text(results))
+    for part in overview_parts(parts, closing):
+        stdout.print(part)
     notice(f"report: {report}")

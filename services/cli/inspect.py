@@ -1,6 +1,5 @@
 """``versus info`` and ``versus verify``: what an instance is, and what the referee says of a solution."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ def info(
     from instances.files import read_path
     from instances.problems import problem_of
     from services.cli.terminal import cost_text, notice, stdout
+    from services.export import json_text
 
     described = []
     for entry in read_path(file, rounding):
@@ -32,7 +32,7 @@ def info(
             notice(f"{entry.path}: {note}")
         described.append(problem_of(entry.instance).describe(entry.instance))
     if as_json:
-        typer.echo(json.dumps([asdict(description) for description in described], indent=2))
+        typer.echo(json_text([asdict(description) for description in described]))
         return
     for description in described:
         rows = {
@@ -57,20 +57,21 @@ def info(
 
 def verify(
     file: Annotated[Path, typer.Argument(help="Instance file.")],
-    solution: Annotated[Path, typer.Argument(help="Solution file: .sol, .tour or .json.")],
+    solution: Annotated[Path, typer.Argument(help="Solution file: .sol, .tour, .factors or .json.")],
     rounding: RoundingOption = None,
     as_json: Json = False,
 ) -> None:
     """Let the referee check a solution: its exact cost, or everything that is wrong with it.
 
-    Exit code 1 if it is infeasible or if the cost it claims is not its cost.
+    Exit code 1 if it is infeasible, if it leaves something to do, or if the cost it claims is not its cost.
     """
     from dataclasses import asdict
     from decimal import Decimal
 
     from instances.files import read_path
     from instances.problems import problem_of
-    from services.cli.terminal import cost_text, fail, notice, stdout
+    from services.cli.terminal import cost_text, counted_cost, fail, notice, stdout
+    from services.export import json_text
 
     entries = read_path(file, rounding)
     if len(entries) != 1:
@@ -80,8 +81,8 @@ def verify(
         notice(f"{entry.path}: {note}")
     problem = problem_of(entry.instance)
     decimals = problem.describe(entry.instance).decimals
-    routes, claimed = problem.read_solution(entry.instance, solution)
-    verdict = problem.verify(entry.instance, routes)
+    answer, claimed = problem.read_solution(entry.instance, solution)
+    verdict = problem.verify(entry.instance, answer)
     honest = verdict.feasible and claimed in (None, verdict.cost)
 
     def shown(cost: int | Decimal | None) -> str | None:
@@ -92,18 +93,25 @@ def verify(
     if as_json:
         document = {
             "feasible": verdict.feasible,
+            "complete": verdict.feasible and verdict.complete,
             "cost": shown(verdict.cost),
             "claimed_cost": shown(claimed),
             "violations": [asdict(violation) for violation in verdict.violations],
+            "notes": list(verdict.notes),
         }
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json_text(document))
     elif verdict.cost is None:
         stdout.print("infeasible", style="bold red")
         for violation in verdict.violations:
             stdout.print(f"  {violation.message}", markup=False, highlight=False)
-    elif not honest:
-        stdout.print(f"feasible, but it costs {shown(verdict.cost)} and claims {shown(claimed)}", style="bold red")
     else:
-        agreed = "as claimed" if claimed is not None else "no cost claimed"
-        stdout.print(f"feasible, cost {shown(verdict.cost)} ({agreed})", highlight=False)
-    raise typer.Exit(0 if honest else 1)
+        if honest:
+            state = "feasible," if verdict.complete else "feasible, but not complete:"
+            agreed = "as claimed" if claimed is not None else "no cost claimed"
+            text = f"{state} {counted_cost(verdict.cost, decimals, problem.cost_unit)} ({agreed})"
+        else:
+            text = f"feasible, but it costs {shown(verdict.cost)} and claims {shown(claimed)}"
+        stdout.print(text, style=None if honest and verdict.complete else "bold red", highlight=False)
+        for note in verdict.notes:
+            stdout.print(f"  {note}", markup=False, highlight=False)
+    raise typer.Exit(0 if honest and verdict.complete else 1)

@@ -1,11 +1,12 @@
 """The ``versus`` command: its subcommands and how errors leave it."""
 
+import signal
 import sys
 
 import typer
 
 from instances.errors import InvalidInput
-from services.cli import compare, fetch, generate, inspect, results, solve, solvers
+from services.cli import compare, fetch, generate, inspect, results, solve, solvers, train
 
 app = typer.Typer(
     name="versus",
@@ -15,12 +16,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (generate, inspect, solvers, solve, compare, results, fetch):
+for module in (generate, inspect, solvers, solve, compare, results, fetch, train):
     module.register(app)
 
 
 def main() -> None:
-    """Run the command; exit with 2 for bad input, an unusable path too. (Typer exits with 130 when interrupted.)"""
+    """Run the command; exit with 2 for bad input, an unusable path too, and with 130 when interrupted.
+
+    SIGTERM interrupts as Ctrl-C does. (The exit code is Typer's.)
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except (InvalidInput, OSError) as error:

@@ -26,11 +26,16 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-def report(folder: Folder) -> None:
+def report(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; by default report.html in the folder.", show_default=False)
+    ] = None,
+) -> None:
     """Make the report of a comparison again."""
     from services.report import render_report
 
-    file = folder / "report.html"
+    file = out or folder / "report.html"
     render_report(_results(folder), file)
     typer.echo(str(file))
 
@@ -65,7 +70,7 @@ def _results(folder: Path) -> "Results":
     from instances.errors import InvalidInput
     from services.store.store import Store
 
-    store = Store.in_folder(folder, create=False)
+    store = Store.in_folder(folder, write=False)
     try:
         comparisons = store.comparisons()
         if not comparisons:

@@ -1,6 +1,5 @@
 """``versus solve``: one run, live."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,20 +21,21 @@ def solve(
     memory: Memory = "4G",
     rounding: RoundingOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the solution here: .sol, .tour or .json.", show_default=False)
+        Path | None, typer.Option(help="Write the solution here: .sol, .tour, .factors or .json.", show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Run one solver on one instance, showing the current incumbent and its gap.
 
-    Exit code 1 if it declines or finds no solution.
+    Exit code 1 if it declines, finds no solution, or only one that leaves something to do.
     """
     from instances.errors import InvalidInput
     from instances.files import read_path
     from instances.problems import problem_of
     from instances.text import suffix
     from services.analysis.metrics import percent_gap
-    from services.cli.terminal import cost_text, fail, notice, stdout
+    from services.cli.terminal import cost_text, counted_cost, fail, notice, stdout
+    from services.export import json_text
     from services.quantities import parse_bytes, parse_seconds
     from services.records import Incumbent, Status
     from services.runner.machine import core_slots
@@ -59,8 +59,9 @@ def solve(
         raise InvalidInput(f"accepted are {', '.join(problem.solution_suffixes)}", f"--out {out}")
 
     def line(incumbent: Incumbent) -> str:
-        text = f"{incumbent.seconds:9.3f} s  cost {cost_text(incumbent.cost, description.decimals)}"
-        if known is not None:
+        cost = counted_cost(incumbent.cost, description.decimals, problem.cost_unit)
+        text = f"{incumbent.seconds:9.3f} s  {cost}"
+        if known is not None and known.cost > 0:
             text += f"  gap {percent_gap(incumbent.cost, known.cost):.2f} %"
         return text
 
@@ -69,8 +70,10 @@ def solve(
     if run.status is Status.UNAVAILABLE:
         fail(f"solver {solver!r} is unavailable: {run.reason}")
     best = run.trace[-1] if run.trace else None
+    solution = problem.load_solution(best.solution) if best else None
+    notes = problem.verify(entry.instance, solution).notes if best else ()
     if best is not None and out is not None:
-        problem.write_solution(entry.instance, problem.load_solution(best.solution), best.cost, out)
+        problem.write_solution(entry.instance, solution, best.cost, out)
     if as_json:
         document = {
             "instance": description.name,
@@ -79,14 +82,18 @@ def solve(
             "status": run.status,
             "reason": run.reason,
             "cost": cost_text(best.cost, description.decimals) if best else None,
+            "complete": run.answered,
+            "notes": notes,
             "gap": percent_gap(best.cost, known.cost) if best and known else None,
             "seconds_to_best": best.seconds if best else None,
             "setup_seconds": run.setup_seconds,
             "solution": best.solution if best else None,
         }
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json_text(document))
     else:
         reason = f" ({run.reason})" if run.reason else ""
-        answer = line(best).strip() if best else "no solution"
+        answer = f"{line(best).strip()}  {problem.solution_words(solution)}" if best else "no solution"
         stdout.print(f"{run.status}{reason}: {answer}", markup=False, highlight=False)
-    raise typer.Exit(0 if best else 1)
+        for note in notes:
+            notice(f"  {note}")
+    raise typer.Exit(0 if run.answered else 1)

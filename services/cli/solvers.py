@@ -1,7 +1,5 @@
 """``versus solvers``: what can be compared."""
 
-import json
-
 import typer
 
 from services.cli.options import Json
@@ -14,11 +12,12 @@ def register(app: typer.Typer) -> None:
 def solvers(as_json: Json = False) -> None:
     """List every solver: what it honours, its parameters, version, and whether it is available."""
     from services.cli.terminal import stdout
+    from services.export import json_text
     from services.runner.catalogue import describe_all
 
     described = describe_all()
     if as_json:
-        typer.echo(json.dumps(described, indent=2))
+        typer.echo(json_text(described))
         return
     for solver in described:
         if "error" in solver:

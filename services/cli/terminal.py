@@ -26,3 +26,8 @@ def cost_text(cost: int, decimals: int) -> str:
         return str(cost)
     digits = f"{abs(cost):0{decimals + 1}d}"
     return f"{'-' if cost < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def counted_cost(cost: int, decimals: int, unit: str) -> str:
+    """A cost with what it counts: ``cost 827.3`` or ``48 bits still composite``."""
+    return f"{cost_text(cost, decimals)} {unit}" if unit else f"cost {cost_text(cost, decimals)}"

@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 
 from instances.problem import Description
+from services.analysis.solved import size_classes
 from services.figures.theme import (
     category_axis,
     faint,
@@ -40,17 +41,21 @@ def features(description: Description) -> str:
     return ", ".join(description.features) or "none"
 
 
-def gap_by_size_figure(gaps: Gaps, instances: Mapping[str, Description]) -> go.Figure:
+def gap_by_size_figure(
+    gaps: Gaps, instances: Mapping[str, Description], unit: str, solvers: Iterable[str]
+) -> go.Figure:
     """Mean percent gap of the answered instances by size class, a line per solver.
 
-    Classes are the sizes themselves where there are at most eight, else eight classes of about equal count.
-    The single instances are dots behind the lines, unless there are more than 1,500 of them.
+    Only instances whose size is in ``unit`` are drawn; ``solvers``, the labels in the order of the comparison,
+    fix the colours. Classes are the sizes themselves where there are at most eight, else eight classes of about
+    equal count. The single instances are dots behind the lines, unless there are more than 1,500 of them.
     """
-    sizes = {digest: description.size for digest, description in instances.items()}
-    classes = _size_classes(sorted(sizes.values()))
+    sizes = {digest: known.size for digest, known in instances.items() if known.size_unit == unit}
+    classes = size_classes(list(sizes.values()), MAX_SIZE_CLASSES)
     if len(set(sizes.values())) < 2:
         return message_figure("All instances have the same size.")
-    styles = solver_styles(gaps)
+    styles = solver_styles(solvers)
+    gaps = {solver: {d: gap for d, gap in of_solver.items() if d in sizes} for solver, of_solver in gaps.items()}
     figure = new_figure()
     dots = sum(len(of_solver) for of_solver in gaps.values()) <= MAX_DOTS
     for solver, of_solver in gaps.items():
@@ -89,23 +94,28 @@ def gap_by_size_figure(gaps: Gaps, instances: Mapping[str, Description]) -> go.F
                 ),
             )
         )
-    unit = next(iter(instances.values())).size_unit
     figure.update_xaxes(title_text=f"instance size ({text(unit)}, log scale)", **log_ticks())
     figure.update_yaxes(title_text="gap (percent)", rangemode="tozero")
     return figure
 
 
-def gap_by_group_figure(gaps: Gaps, groups: Mapping[str, str], noun: str) -> go.Figure:
-    """Mean percent gap of the answered instances in each group, a dot per solver.
+def mean_by_group_figure(
+    percents: Gaps, groups: Mapping[str, str], noun: str, solvers: Iterable[str], what: str = "mean gap"
+) -> go.Figure:
+    """Mean of a percentage over the instances of each group, a dot per solver.
 
     Parameters
     ----------
-    gaps
-        Percent gaps.
+    percents
+        A percentage by solver label and instance digest, the gap say.
     groups
         The group of every instance digest. The twelve largest are shown, the others together.
     noun
-        What a group is, for the axis: ``family``, ``features``.
+        What a group is: ``family``, ``set of features``.
+    solvers
+        Labels in the order of the comparison; it fixes the colours.
+    what
+        What the mean is, for the axis: ``mean gap``, ``solved``.
     """
     largest = [group for group, _ in Counter(groups.values()).most_common(MAX_GROUPS)]
     merged = {digest: group if group in largest else OTHERS for digest, group in groups.items()}
@@ -114,13 +124,13 @@ def gap_by_group_figure(gaps: Gaps, groups: Mapping[str, str], noun: str) -> go.
         return message_figure(f"All instances have one {noun}: {next(iter(counts), 'none')}.")
     shown = [group for group, _ in counts.most_common() if group != OTHERS] + [OTHERS] * (OTHERS in counts)
     place = {group: i for i, group in enumerate(shown)}
-    styles = solver_styles(gaps)
+    styles = solver_styles(solvers)
     figure = new_figure(height=110 + 30 * len(shown))
-    for solver, of_solver in gaps.items():
+    for solver, of_solver in percents.items():
         style = styles[solver]
         inside: list[list[float]] = [[] for _ in shown]
-        for digest, gap in of_solver.items():
-            inside[place[merged[digest]]].append(gap)
+        for digest, percent in of_solver.items():
+            inside[place[merged[digest]]].append(percent)
         filled = [i for i, values in enumerate(inside) if values]
         figure.add_trace(
             go.Scatter(
@@ -131,19 +141,10 @@ def gap_by_group_figure(gaps: Gaps, groups: Mapping[str, str], noun: str) -> go.
                 mode="markers",
                 cliponaxis=False,
                 marker={"color": style.colour, "symbol": style.symbol, "size": 10},
-                hovertemplate=f"{style.name}<br>mean gap %{{x:.2f}} % of %{{customdata}}<extra></extra>",
+                hovertemplate=f"{style.name}<br>{what} %{{x:.2f}} % of %{{customdata}}<extra></extra>",
             )
         )
-    figure.update_xaxes(title_text="mean gap (percent)", rangemode="tozero")
+    figure.update_xaxes(title_text=f"{what} (percent)", rangemode="tozero")
     names = [f"{group} ({counts[group]})" for group in shown]
     figure.update_yaxes(range=[len(shown) - 0.5, -0.5], **category_axis(names))
     return figure
-
-
-def _size_classes(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Closed intervals of size that part the instances into at most eight classes."""
-    distinct = sorted(set(sizes))
-    if len(distinct) <= MAX_SIZE_CLASSES:
-        return [(size, size) for size in distinct]
-    edges = sorted({int(sizes[len(sizes) * i // MAX_SIZE_CLASSES]) for i in range(MAX_SIZE_CLASSES)})
-    return list(zip(edges, [edge - 1 for edge in edges[1:]] + [distinct[-1]], strict=True))

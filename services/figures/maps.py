@@ -1,7 +1,7 @@
-"""The map of a routing instance with the routes of a solution."""
+"""Drawings of solutions: the map of a routing instance with the routes of a solution."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -29,8 +29,6 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
     Figure
         With equal scales on both axes; words instead of a map if the instance has no coordinates.
     """
-    if document.get("problem") != "routing":
-        return message_figure("Only routing solutions are drawn.")
     points = _points(document)
     if points is None:
         return message_figure("This instance is a distance matrix without coordinates: there is no map to draw.")
@@ -116,3 +114,7 @@ def _angle(points: list[Point], depot: int, route: list[int]) -> float:
     x = sum(points[i][0] for i in route) / len(route) - points[depot][0]
     y = sum(points[i][1] for i in route) / len(route) - points[depot][1]
     return math.atan2(y, x)
+
+
+DRAWINGS: dict[str, Callable[[dict[str, Any], Any], go.Figure]] = {"routing": solution_map}
+"""How the solutions of a problem are drawn, from the documents of instance and solution; others are not."""

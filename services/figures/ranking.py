@@ -7,12 +7,12 @@ import plotly.graph_objects as go
 
 from services.analysis.summary import Interval, Pair, RankRow
 from services.figures.theme import category_axis, faint, message_figure, new_figure, solver_styles, text
-from services.wording import interval_words, number
+from services.wording import MEASURE_UNITS, interval_words, number
 
 BETTER, WORSE = "#5b8cff", "#ee6600"
 
 
-def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure:
+def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str], what: str = "mean gap") -> go.Figure:
     """Mean percent gap of every solver with its 95 % interval, best at the top.
 
     Parameters
@@ -21,6 +21,8 @@ def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure
         As ``rank`` returns them.
     solvers
         Labels in the order of the comparison; it fixes the colours.
+    what
+        What the gap is called: ``unsolved`` where costs only say solved or not.
     """
     styles = solver_styles(solvers)
     figure = new_figure(height=90 + 34 * len(rows))
@@ -41,20 +43,20 @@ def ranking_figure(rows: Sequence[RankRow], solvers: Sequence[str]) -> go.Figure
                     "width": 6,
                 },
                 hovertemplate=(
-                    f"{text(row.solver, 120)}<br>mean gap {interval_words(row.gap)} %"
+                    f"{text(row.solver, 120)}<br>{what} {interval_words(row.gap)} %"
                     f"<br>answered {row.num_answered} of {row.num_instances}<extra></extra>"
                 ),
             )
         )
     figure.update_layout(showlegend=False)
-    figure.update_xaxes(title_text="mean gap (percent) with 95 % interval", rangemode="tozero")
+    figure.update_xaxes(title_text=f"{what} (percent)", rangemode="tozero")
     names = [row.solver for row in rows]
     figure.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **category_axis(names))
     return figure
 
 
 def pair_matrix_figure(pairs: Sequence[Pair], solvers: Sequence[str]) -> go.Figure:
-    """Mean difference of every pair in percent of the reference cost, row minus column.
+    """Mean difference of every pair in the unit of its measure, row minus column.
 
     Only claimed differences are coloured: blue where the row's solver is better, orange where it is worse.
     """
@@ -76,9 +78,10 @@ def pair_matrix_figure(pairs: Sequence[Pair], solvers: Sequence[str]) -> go.Figu
             difference = Interval(sign * pair.difference.value, low, high)
             colour[row][column] = math.copysign(1, difference.value) if pair.claimed else 0
             words[row][column] = number(difference.value, signed=True)
+            said = "claimed" if pair.claimed else "not claimed"
             hover[row][column] = (
-                f"{styles[names[row]].name} − {styles[names[column]].name}<br>{interval_words(difference)} %"
-                f" on {pair.num_instances} instances<br>{'claimed' if pair.claimed else 'not claimed'}"
+                f"{styles[names[row]].name} − {styles[names[column]].name}<br>{interval_words(difference)} "
+                f"{MEASURE_UNITS[pair.measure]} on {pair.num_instances} instances<br>{said}"
             )
     figure = new_figure(height=110 + 46 * len(names))
     scale = [[0, faint(BETTER, 0.6)], [0.5, "rgba(128,128,128,0.1)"], [1, faint(WORSE, 0.6)]]

@@ -1,6 +1,7 @@
 """The look all figures share: one template, and one colour and symbol per solver."""
 
 import html
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,8 +57,14 @@ def text(value: str, length: int = LABEL_LENGTH) -> str:
 
 
 def tick_text(value: str) -> str:
-    """``value`` on at most two short lines, so that an axis leaves room for its figure on a phone."""
-    parts = textwrap.wrap(_cut(value, LABEL_LENGTH), LABEL_LENGTH // 2 + 2)
+    """``value`` on two or three short lines, so that an axis leaves room for its figure on a phone."""
+    width = LABEL_LENGTH // 2 + 2
+    lines = [""]
+    for piece in re.findall(r"[^:,= ]*[:,= ]?", _cut(value, LABEL_LENGTH)):
+        if len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    parts = [part for line in lines for part in textwrap.wrap(line, width)]
     return "<br>".join(html.escape(part, quote=False) for part in parts)
 
 

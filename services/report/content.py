@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from instances.problem import Description
-from services.analysis.grid import Grid
-from services.analysis.metrics import percent_gap, reference_costs
+from instances.problems import problem_named
+from services.analysis.comparable import declined_by_nature
+from services.analysis.grid import Array, Grid
+from services.analysis.metrics import GAP_CAP, percent_gap, reference_costs, solved_or_not
+from services.analysis.solved import seconds_to_solve
 from services.figures.gaps import family
+from services.figures.maps import DRAWINGS
 from services.records import Results, Run, Status
-from services.wording import cost_words, number
+from services.wording import cost_words, number, seconds_words
 
 MAX_MAPS = 12
 MAX_MAP_LOCATIONS = 3_000
@@ -24,12 +28,15 @@ LOG_TAIL_LINES = 25
 LOG_TAIL_CHARACTERS = 3_000
 
 Medians = Mapping[str, Mapping[str, float]]
-"""Median cost over seeds in integer units, by solver and digest: inf where unanswered, nan where not run."""
+"""Medians over seeds by solver and digest: inf where unanswered, nan where not run."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a solver did on an instance: its percent gap or, with ``value`` nan, how its runs ended."""
+    """What a solver did on an instance: its percent gap or, with ``value`` nan, how its runs ended.
+
+    Where costs only say solved or not, the seconds to the answer stand for the gap.
+    """
 
     words: str
     value: float
@@ -49,6 +56,8 @@ class InstanceRow:
     """Words where a cost below the best-known one was found, else empty."""
     suspicious: bool
     """Whether that best-known one was published as proven optimal."""
+    answer: str
+    """The best solution in words, where it is not drawn."""
     cells: tuple[Cell, ...]
 
 
@@ -79,15 +88,22 @@ class Failure:
 
 
 def median_costs(results: Results) -> Medians:
-    """What rankings and pairs go by, as nested mappings."""
+    """Median costs in integer units: what rankings and pairs go by."""
     grid = Grid.of(results)
-    rows = grid.costs().tolist()
-    return {label: dict(zip(grid.digests, row, strict=True)) for label, row in zip(grid.labels, rows, strict=True)}
+    return _by_names(grid, grid.costs())
+
+
+def _by_names(grid: Grid, medians: Array) -> Medians:
+    rows = zip(grid.labels, medians.tolist(), strict=True)
+    return {label: dict(zip(grid.digests, row, strict=True)) for label, row in rows}
 
 
 def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
-    """A row per instance in the order of the comparison."""
+    """A row per instance of one problem in the order of the comparison."""
     references = reference_costs(results)
+    grid = Grid.of(results)
+    seconds = _by_names(grid, seconds_to_solve(grid)) if solved_or_not(results) else None
+    answers = _answers(results)
     runs_of: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in results.runs:
         if run.status is not Status.CANCELLED:
@@ -95,8 +111,11 @@ def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
     rows = []
     for digest, description in results.instances.items():
         reference, kind = references[digest]
-        lowest = min((median[digest] for median in medians.values() if math.isfinite(median[digest])), default=None)
-        costs = [run.cost for label in medians for run in runs_of[digest, label] if run.cost is not None]
+        compared = (of_solver[digest] for of_solver in (seconds or medians).values())
+        lowest = min(filter(math.isfinite, compared), default=None)
+        costs = [
+            run.cost for label in medians for run in runs_of[digest, label] if run.answered and run.cost is not None
+        ]
         known = description.best_known
         better = known is not None and min(costs, default=known.cost) < known.cost
         proven = known is not None and known.proven_optimal
@@ -108,8 +127,11 @@ def instance_rows(results: Results, medians: Medians) -> list[InstanceRow]:
                 found=cost_words(min(costs), description) if costs else "none",
                 improvement=("below a proven optimum" if proven else "better than the best-known") if better else "",
                 suspicious=better and proven,
+                answer=answers.get(digest, ""),
                 cells=tuple(
-                    _cell(runs_of[digest, label], median[digest], reference, lowest, description)
+                    _solved_cell(runs_of[digest, label], seconds[label][digest], lowest)
+                    if seconds is not None
+                    else _cell(runs_of[digest, label], median[digest], reference, lowest, description)
                     for label, median in medians.items()
                 ),
             )
@@ -129,11 +151,20 @@ def percent_gaps(results: Results, medians: Medians) -> dict[str, dict[str, floa
     return {label: {d: gap for d, gap in of.items() if math.isfinite(gap)} for label, of in gaps.items()}
 
 
+def solved_percents(medians: Medians) -> dict[str, dict[str, float]]:
+    """100 where an instance was solved and 0 where not, by solver label and digest; what was not run is left out."""
+    return {
+        label: {digest: GAP_CAP * math.isfinite(cost) for digest, cost in of.items() if not math.isnan(cost)}
+        for label, of in medians.items()
+    }
+
+
 def endings(results: Results) -> list[Ending]:
-    """How the runs of each solver ended, in the order of the comparison."""
+    """How the runs of each solver on its own problem ended, in the order of the comparison."""
     runs_of: dict[str, list[Run]] = {label: [] for label in results.comparison.solvers}
     for run in results.runs:
-        runs_of[run.solver].append(run)
+        if not declined_by_nature(results, run):
+            runs_of[run.solver].append(run)
     return [
         Ending(
             solver=label,
@@ -153,10 +184,11 @@ def failures(results: Results) -> list[Failure]:
     """What went wrong, commonest first: runs alike in solver, status and reason together."""
     alike: dict[tuple[str, Status, str], list[Run]] = defaultdict(list)
     for run in results.runs:
-        if run.status is Status.KILLED and run.trace:
+        if declined_by_nature(results, run) or (run.status is Status.KILLED and run.answered):
             continue
-        if run.status is not Status.FINISHED or not run.trace:
-            alike[run.solver, run.status, run.reason].append(run)
+        if run.status is not Status.FINISHED or not run.answered:
+            reason = run.reason or ("a part of the answer was left open" if run.partial else "")
+            alike[run.solver, run.status, reason].append(run)
     return [
         Failure(
             solver=solver,
@@ -194,12 +226,10 @@ def versions(results: Results) -> dict[str, str]:
 def chosen_for_maps(results: Results) -> list[Run]:
     """The best runs of at most twelve instances, spread over families and sizes, smallest first.
 
-    Only instances whose document and whose best solution are at hand, of at most 3,000 customers.
+    Only instances that can be drawn, whose document and whose best solution are at hand, of at most 3,000
+    customers.
     """
-    best: dict[str, Run] = {}
-    for run in results.runs:
-        if run.cost is not None and (run.instance not in best or _merit(run) < _merit(best[run.instance])):
-            best[run.instance] = run
+    best = {digest: run for digest, run in _best_runs(results).items() if results.instances[digest].problem in DRAWINGS}
     # Their keys alone: looking a key up reads what it stands for.
     documents, solutions = set(results.documents), set(results.solutions)
     by_family: dict[str, list[Description]] = defaultdict(list)
@@ -225,21 +255,59 @@ def log_tail(log: str) -> str:
     return "\n".join(clean(log.replace("\r", "\n")).strip()[-LOG_TAIL_CHARACTERS:].split("\n")[-LOG_TAIL_LINES:])
 
 
+def _best_runs(results: Results) -> dict[str, Run]:
+    """By digest, the answered run of the lowest cost, the earlier one of equals."""
+    best: dict[str, Run] = {}
+    for run in results.runs:
+        if run.answered and (run.instance not in best or _merit(run) < _merit(best[run.instance])):
+            best[run.instance] = run
+    return best
+
+
+def _answers(results: Results) -> dict[str, str]:
+    """The best solutions in words, by digest, of the problems whose solutions are not drawn."""
+    found = {}
+    for digest, run in _best_runs(results).items():
+        if (name := results.instances[digest].problem) not in DRAWINGS:
+            document = run.trace[-1].solution or results.solutions.get(run.key)
+            if document is not None:
+                problem = problem_named(name)
+                found[digest] = problem.solution_words(problem.load_solution(document))
+    return found
+
+
 def _cell(
     runs: Sequence[Run], median: float, reference: int | None, lowest: float | None, description: Description
 ) -> Cell:
     if not runs:
         return Cell("not run", math.nan, "")
-    unanswered = [run for run in runs if run.cost is None]
-    num_disturbed = sum(run.disturbed for run in runs)
-    seeds = f"{len(runs) - len(unanswered)} of {len(runs)} runs answered"
-    seeds += f", {num_disturbed} disturbed" if num_disturbed else ""
     if reference is None or not math.isfinite(median):
-        status = Counter(run.status for run in unanswered).most_common(1)[0][0]
-        reason = next((run.reason for run in unanswered if run.reason), "")
-        return Cell(str(status), math.nan, f"{seeds}. {clean(reason)[:200]}")
+        return _unanswered_cell(runs)
     gap = percent_gap(median, reference)
-    return Cell(number(gap), gap, f"median cost {cost_words(median, description)}, {seeds}", median == lowest)
+    detail = f"median cost {cost_words(median, description)}, {_seeds_words(runs)}"
+    return Cell(number(gap), gap, detail, median == lowest)
+
+
+def _solved_cell(runs: Sequence[Run], seconds: float, lowest: float | None) -> Cell:
+    if not runs:
+        return Cell("not run", math.nan, "")
+    if not math.isfinite(seconds):
+        return _unanswered_cell(runs)
+    detail = f"solved, median time in seconds, {_seeds_words(runs)}"
+    return Cell(seconds_words(seconds), seconds, detail, seconds == lowest)
+
+
+def _unanswered_cell(runs: Sequence[Run]) -> Cell:
+    unanswered = [run for run in runs if not run.answered]
+    words = Counter("partial" if run.partial else str(run.status) for run in unanswered).most_common(1)[0][0]
+    reason = next((run.reason for run in unanswered if run.reason), "")
+    return Cell(words, math.nan, f"{_seeds_words(runs)}. {clean(reason)[:200]}")
+
+
+def _seeds_words(runs: Sequence[Run]) -> str:
+    num_disturbed = sum(run.disturbed for run in runs)
+    words = f"{sum(run.answered for run in runs)} of {len(runs)} runs answered"
+    return words + (f", {num_disturbed} disturbed" if num_disturbed else "")
 
 
 def _merit(run: Run) -> tuple[int, float]:

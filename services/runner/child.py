@@ -1,8 +1,8 @@
 """The child process a solver runs in: it greets, prepares, and solves one instance after another.
 
 Started as ``python -P -m services.runner.child NAME COMMANDS MESSAGES MEMORY PARENT``, where COMMANDS and MESSAGES are
-inherited file descriptors. Commands and messages are JSON lines; see :mod:`services.runner.process` for the parent's
-side. Standard output and error are the run's log.
+inherited file descriptors. Commands and messages are JSON lines, but for ``solution RUN DOCUMENT``, which the parent
+does not decode; see :mod:`services.runner.process` for its side. Standard output and error are the run's log.
 """
 
 import ctypes
@@ -24,10 +24,11 @@ from typing import Any
 from instances.errors import InvalidInput
 from instances.problem import Problem
 from instances.problems import problem_named
+from services.runner import proc
 from solvers import registry, spec
 
-PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+ERROR_LENGTH = 10_000
 
 
 class ChildSearch:
@@ -63,17 +64,20 @@ class Child:
         self.raw = b""
 
     def say(self, event: str, **content: Any) -> None:
-        line = json.dumps({"event": event, **content}, separators=(",", ":")).encode() + b"\n"
+        self.write(_json({"event": event, **content}))
+
+    def write(self, line: bytes) -> None:
+        rest = memoryview(line + b"\n")
         with self.lock:
-            while line:
-                line = line[os.write(self.messages, line) :]
+            while rest:
+                rest = rest[os.write(self.messages, rest) :]
 
     def serve(self) -> None:
         try:
             solver_class = registry.find(self.name).load()
         except Exception as error:
             traceback.print_exc()
-            self.say("unavailable", error=f"{type(error).__name__}: {error}")
+            self.say("unavailable", error=_said(error))
             return
         self.say("greeting", **describe(self.name, solver_class))
         for line in self.commands:
@@ -94,10 +98,12 @@ class Child:
             self.solver = spec.build(solver_class, parameters, f"solver {self.name!r}")
             self.ready = self.solver.prepare()
         except InvalidInput as error:
-            self.say("refused", error=str(error))
+            self.say("refused", error=str(error)[:ERROR_LENGTH])
+        except MemoryError as error:
+            self.say("failed", kind="memory", error=_said(error))
         except Exception as error:
             traceback.print_exc()
-            self.say("unavailable", error=f"{type(error).__name__}: {error}")
+            self.say("unavailable", error=_said(error))
         else:
             values = {
                 field.name: getattr(self.solver, field.name) for field in dataclasses.fields(solver_class) if field.init
@@ -109,7 +115,7 @@ class Child:
         started = time.perf_counter()
 
         def emit(solution: Any) -> None:
-            self.say("incumbent", run=command["run"], solution=problem.dump_solution(solution))
+            self.write(b"solution %d " % command["run"] + _json(problem.dump_solution(solution)))
 
         try:
             document = json.loads(self.raw)
@@ -119,18 +125,18 @@ class Child:
             instance = problem.load(document)
             reason = self.solver.declines(instance)
             if reason is not None:
-                self.say("declined", reason=reason)
+                self.say("declined", reason=reason[:ERROR_LENGTH])
                 return
             search = ChildSearch(command["budget"], command["seed"], command["threads"], started, emit)
             self.ready.solve(instance, search)
             sys.stdout.flush()
         except MemoryError as error:
             sys.stdout.flush()
-            self.say("failed", kind="memory", error=str(error) or "out of memory")
+            self.say("failed", kind="memory", error=_said(error))
         except Exception as error:
             sys.stdout.flush()
             traceback.print_exc()
-            self.say("failed", kind="crashed", error=f"{type(error).__name__}: {error}")
+            self.say("failed", kind="crashed", error=_said(error))
         else:
             self.say("done")
 
@@ -160,24 +166,26 @@ def describe(name: str, solver_class: type[Any]) -> dict[str, Any]:
     }
 
 
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _said(error: Exception) -> str:
+    """The error in words, of a length that the parent takes."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")[:ERROR_LENGTH]
+
+
 def _reset_peak_memory() -> None:
     """Let the kernel's peak resident size start again from here (proc(5), clear_refs)."""
     with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
 
 
-def _tie_to_parent(parent: int) -> None:
-    """Die with the parent, and adopt orphaned grandchildren so that the parent can find and kill them."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def main() -> None:
     name, commands, messages, memory, parent = sys.argv[1:]
-    _tie_to_parent(int(parent))
+    proc.tie_to_parent(int(parent))
+    # Adopt orphaned grandchildren, so that the parent can find and kill them.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))

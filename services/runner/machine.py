@@ -1,9 +1,11 @@
 """The machine a run was made on: its cores and its description."""
 
+import contextlib
 import functools
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from instances.errors import InvalidInput
@@ -37,9 +39,48 @@ def _physical_cores() -> list[int]:
     """The first allowed CPU of every physical core."""
     cores: dict[str, int] = {}
     for cpu in sorted(os.sched_getaffinity(0)):
-        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        cores.setdefault(siblings.read_text() if siblings.exists() else str(cpu), cpu)
+        cores.setdefault(_physical_core(cpu), cpu)
     return list(cores.values())
+
+
+def _physical_core(cpu: int) -> str:
+    """The physical core of a CPU, named by all CPUs on it."""
+    siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    return siblings.read_text() if siblings.exists() else str(cpu)
+
+
+def apart_from(cores: frozenset[int]) -> frozenset[int]:
+    """The CPUs this thread may use that share no physical core with ``cores``; none if there are no others."""
+    taken = {_physical_core(cpu) for cpu in cores}
+    return frozenset(cpu for cpu in os.sched_getaffinity(0) if _physical_core(cpu) not in taken)
+
+
+@contextlib.contextmanager
+def kept_off(cores: frozenset[int]) -> Iterator[None]:
+    """Keep all threads of this process, and what they start, off the physical cores given, where there are others."""
+    before = os.sched_getaffinity(0)
+    others = apart_from(cores)
+    # Asked before the others are out of sight: the answer is kept.
+    describe_machine()
+    if others:
+        _pin_threads(others)
+    try:
+        yield
+    finally:
+        if others:
+            _pin_threads(before)
+
+
+def _pin_threads(cpus: Set[int]) -> None:
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), cpus)
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """The environment in which numerical libraries use so many threads."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return dict.fromkeys(names, str(threads))
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from services.records import Run, Status
+from services.runner.machine import kept_off
 from services.runner.process import SolverProcess, Unavailable
 from services.runner.slot import Slot, Task
 from solvers import spec
@@ -18,8 +19,14 @@ def run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, me
     """Make all runs, in order of the tasks as slots fall free, and yield each as it ends.
 
     If the consumer stops early (Ctrl-C, an error), the runs under way are cancelled and their children killed
-    before this returns; cancelled runs are not yielded.
+    before this returns; cancelled runs are not yielded. Meanwhile this process keeps off the children's cores, where
+    there are others.
     """
+    with kept_off(frozenset().union(*cores)):
+        yield from _run_all(tasks, cores, threads, memory)
+
+
+def _run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, memory: int) -> Iterator[Run]:
     pending = iter(tasks)
     lock = threading.Lock()
     cancel = threading.Event()

@@ -1,22 +1,29 @@
-"""What Linux says about a process: its use of CPU and memory, its descendants, and how to end them all."""
+"""What Linux says about a process: its use of CPU and memory, its descendants, and how to stop and end them all."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import time
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "VERSUS_CHILD"
+END_SECONDS = 10.0
 
+_PR_SET_PDEATHSIG = 1
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+# Of the fields of stat after the name: when the process started, which with its pid identifies it.
+_START = 19
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU seconds of a process and its waited-for children, peak resident bytes, involuntary context switches."""
+    """CPU seconds of a process and all below it, its own peak resident bytes and involuntary context switches."""
 
     cpu_seconds: float
     peak_bytes: int
@@ -24,19 +31,35 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """What a process has used so far; zeros if it is gone."""
+    """What a process has used so far; zeros if it is gone.
+
+    Descendants count whether they live, wait as zombies or were waited for. (Theirs is counted in ticks of 10 ms.)
+    """
+    below = sum(sum(_ticks(process)) for process in descendants(pid)) / _TICK
     try:
         # The kernel's CPU clock of another process (clock_getcpuclockid(3)): nanoseconds, where stat has ticks.
         own_seconds = time.clock_gettime((~pid << 3) | 2)
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        children_seconds = (int(after_name[13]) + int(after_name[14])) / _TICK
         peak = _status_field(Path(f"/proc/{pid}/status"), "VmHWM") * 1024
         switches = sum(
             _status_field(task / "status", "nonvoluntary_ctxt_switches") for task in Path(f"/proc/{pid}/task").iterdir()
         )
     except OSError:
         return Usage(0.0, 0, 0)
-    return Usage(own_seconds + children_seconds, peak, switches)
+    return Usage(own_seconds + _ticks(pid)[1] / _TICK + below, peak, switches)
+
+
+def _ticks(pid: int) -> tuple[int, int]:
+    """CPU ticks of a process, and of those of its children that it waited for; zeros if it is gone."""
+    try:
+        own_user, own_system, waited_user, waited_system = map(int, _stat(pid)[11:15])
+    except OSError:
+        return 0, 0
+    return own_user + own_system, waited_user + waited_system
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/pid/stat after the name; the first is the state, field 3 of proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _status_field(path: Path, field: str) -> int:
@@ -74,6 +97,33 @@ def resident_bytes(pid: int) -> int:
     return total
 
 
+def exit_text(code: int) -> str:
+    """A return code of :mod:`subprocess` in words: the signal, or the exit code."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def tie_to_parent(parent: int) -> None:
+    """Let this process die with the thread of ``parent`` that started it, also if that has died already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def new_mark() -> str:
+    """A mark for the environment of a child, which everything it starts inherits: it names this process."""
+    return f"{_namespace()}.{os.getpid()}.{_stat(os.getpid())[_START]}.{uuid.uuid4().hex}"
+
+
+def _namespace() -> int:
+    """The namespace of process ids: a pid says nothing in another, as in a container."""
+    return Path("/proc/self/ns/pid").stat().st_ino
+
+
 def kill_family(pid: int | None, mark: str) -> None:
     """Kill a child, everything below it, and whatever it left behind, found by the mark in its environment.
 
@@ -82,28 +132,52 @@ def kill_family(pid: int | None, mark: str) -> None:
     """
     if pid is not None:
         _signal(pid, signal.SIGSTOP)
-        while family := _living(descendants(pid)):
-            for process in family:
-                _signal(process, signal.SIGKILL)
-            time.sleep(0.001)
-        with contextlib.suppress(*_GONE):
-            os.killpg(pid, signal.SIGKILL)
-    while strays := [process for process in marked(mark) if process != pid]:
-        for process in strays:
+        _end(lambda: descendants(pid))
+        signal_group(pid, signal.SIGKILL)
+    _end(lambda: [process for process, found in _marks() if found == mark and process != pid])
+
+
+def kill_orphans() -> None:
+    """Kill what was started by solvers whose parent, a process like this one, is dead and could not kill it itself."""
+    _end(lambda: [process for process, mark in _marks() if process != os.getpid() and _orphaned(mark)])
+
+
+def signal_group(pid: int, number: int) -> None:
+    """Signal a child that leads a process group and all that stayed in it."""
+    with contextlib.suppress(*_GONE):
+        os.killpg(pid, number)
+
+
+def _end(find: Callable[[], list[int]]) -> None:
+    """Kill what is found until nothing living is; give up on what even that does not end."""
+    deadline = time.monotonic() + END_SECONDS
+    while (found := _living(find())) and time.monotonic() < deadline:
+        for process in found:
             _signal(process, signal.SIGKILL)
         time.sleep(0.001)
 
 
-def marked(mark: str) -> list[int]:
-    """Living processes whose environment carries the mark."""
-    wanted = f"{MARKER}={mark}".encode()
-    found = []
+def _marks() -> Iterator[tuple[int, str]]:
+    """Every process with a mark in its environment, and the mark."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(*_GONE):
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return _living(found)
+                for variable in (entry / "environ").read_bytes().split(b"\0"):
+                    if variable.startswith(MARKER.encode() + b"="):
+                        yield int(entry.name), variable.partition(b"=")[2].decode(errors="replace")
+
+
+def _orphaned(mark: str) -> bool:
+    """Whether the process that a mark names is dead; never said of a mark that is not from this namespace."""
+    namespace, _, rest = mark.partition(".")
+    pid, _, rest = rest.partition(".")
+    if namespace != str(_namespace()) or not pid.isdecimal():
+        return False
+    try:
+        fields = _stat(int(pid))
+    except OSError:
+        return True
+    return fields[0] in "ZX" or fields[_START] != rest.partition(".")[0]
 
 
 def _living(processes: list[int]) -> list[int]:
@@ -111,7 +185,7 @@ def _living(processes: list[int]) -> list[int]:
     alive = []
     for process in processes:
         with contextlib.suppress(*_GONE):
-            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if _stat(process)[0] not in "ZX":
                 alive.append(process)
     return alive
 

@@ -4,49 +4,38 @@ import contextlib
 import json
 import os
 import queue
-import selectors
 import signal
 import subprocess
 import sys
-import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from instances.errors import InvalidInput
 from services.runner import proc
+from services.runner.hearing import Hearing
+from services.runner.machine import thread_limits
+from services.runner.pipes import Event, Reader, write
 from solvers import registry
 
-LOG_BYTES = 64 * 1024
-MESSAGE_BYTES = 64 * 1024 * 1024
-PENDING_MESSAGES = 1000
 MEMORY_CHECK_SECONDS = 0.1
 PREPARE_SECONDS = 300.0
+OUT_OF_MEMORY = ("std::bad_alloc", "MemoryError", "allocate memory")
 
 
 class Unavailable(Exception):
     """The solver could not be imported or prepared; the message says why."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """A line from the child with the parent's time of arrival; ``line`` is None when the child is gone."""
+class Died(Unavailable):
+    """The child died, or had no memory left, before it could start; ``event`` is crashed or memory."""
 
-    arrival: float
-    line: bytes | None
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The decoded line; an event of its own kind where it is none of the protocol's."""
-        if self.line is None:
-            return {"event": "gone"}
-        try:
-            content = json.loads(self.line)
-        except (ValueError, RecursionError):
-            content = None
-        return content if isinstance(content, dict) and "event" in content else {"event": "garbage"}
+    def __init__(self, event: str, reason: str, log: str) -> None:
+        super().__init__(f"{reason}: {log[-2000:]}" if log else reason)
+        self.event = event
+        self.reason = reason
+        self.log = log
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ class SolverProcess:
         self._start(name, cores, threads, memory)
         try:
             self._send({"op": "prepare", "parameters": parameters})
-            self.spec: str = self._expect("ready", PREPARE_SECONDS)["spec"]
+            self.spec: str = self._expect("ready", "it prepared")["spec"]
         except BaseException:
             self.close()
             raise
@@ -112,31 +101,27 @@ class SolverProcess:
         registry.find(name)
         self.threads = threads
         self.memory = memory
-        self.mark = uuid.uuid4().hex
+        self.mark = proc.new_mark()
         self._num_runs = 0
         self._gone = False
         self._closed = False
         commands, self._commands = os.pipe()
-        self._messages, messages = os.pipe()
-        self._log, log = os.pipe()
-        limits = dict.fromkeys(
-            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), str(self.threads)
-        )
+        os.set_blocking(self._commands, False)
+        from_messages, messages = os.pipe()
+        from_log, log = os.pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "services.runner.child", name,
              str(commands), str(messages), str(self.memory), str(os.getpid())],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(commands, messages),
-            start_new_session=True, env={**os.environ, **limits, "PYTHONHASHSEED": "0", proc.MARKER: self.mark},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(commands, messages), start_new_session=True,
+            env={**os.environ, **thread_limits(threads), "PYTHONHASHSEED": "0", proc.MARKER: self.mark},
         )  # fmt: skip
         for descriptor in (commands, messages, log):
             os.close(descriptor)
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(self._process.pid, cores)
-        self._received: queue.Queue[Message] = queue.Queue(PENDING_MESSAGES)
-        self._log_tail = bytearray()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = Reader(self._process.pid, from_messages, from_log)
         try:
-            self.greeting = self._expect("greeting", PREPARE_SECONDS)
+            self.greeting = self._expect("greeting", "it started")
         except BaseException:
             self.close()
             raise
@@ -154,31 +139,34 @@ class SolverProcess:
     @property
     def log(self) -> str:
         """The end of what the child printed since its instance was loaded, at most 64 KB."""
-        return self._log_tail[-LOG_BYTES:].decode(errors="replace")
+        return self._reader.log
 
     def load(self, document: bytes) -> None:
-        """Hand the child the bytes of an instance document; it does not decode them before the clock starts."""
-        del self._log_tail[:]
+        """Wake the child and hand it the bytes of an instance document; it decodes them when the clock runs.
+
+        Raises
+        ------
+        Died
+            If the child dies of it.
+        Unavailable
+            If it does not answer.
+        """
+        proc.signal_group(self._process.pid, signal.SIGCONT)
+        self._reader.clear_log()
         self._send({"op": "load", "bytes": len(document)}, document)
-        self._expect("loaded", PREPARE_SECONDS)
+        self._expect("loaded", "the instance was loaded")
 
-    def run(
-        self,
-        budget: float,
-        grace: float,
-        seed: int,
-        on_solution: Callable[[float, Any], None],
-        cancelled: Callable[[], bool],
-    ) -> Ending:
-        """Start the clock and collect solutions until the child is done, dead or out of time.
+    def run(self, budget: float, grace: float, seed: int, hearing: Hearing, cancelled: Callable[[], bool]) -> Ending:
+        """Start the clock and let the hearing take solutions until the child is done, dead or out of time.
 
-        ``on_solution(seconds, document)`` gets every reported solution with its arrival, late ones included. A child
-        that is not done at budget + grace is killed with its family.
+        A child that is not done at budget + grace is killed with its family; one that is done is stopped, so that no
+        thread it left behind takes time from the next solver. Nothing here waits for a verdict.
         """
         before = proc.usage(self._process.pid)
         peak = 0
         started = time.perf_counter()
         self._num_runs += 1
+        self._reader.listen(self._num_runs, started, hearing.hear)
         self._send({"op": "go", "run": self._num_runs, "budget": budget, "seed": seed, "threads": self.threads})
         kill_at = started + budget + grace
         next_check = started + MEMORY_CHECK_SECONDS
@@ -187,12 +175,12 @@ class SolverProcess:
         while ending is None:
             now = time.perf_counter()
             try:
-                message = self._received.get(timeout=max(0.0, min(next_check, kill_at) - now))
+                event = self._reader.events.get(timeout=max(0.0, min(next_check, kill_at) - now))
             except queue.Empty:
                 pass
             else:
-                finished = message.arrival
-                ending = self._judge(message, started, on_solution)
+                finished = event.arrival
+                ending = self._ended_by(event)
             now = time.perf_counter()
             if ending is None and now >= next_check:
                 next_check = now + MEMORY_CHECK_SECONDS
@@ -206,11 +194,14 @@ class SolverProcess:
                 ending = ("killed", f"still running {budget + grace:g} s after the start")
         if ending[0] in ("killed", "memory", "cancelled"):
             finished = time.perf_counter()
+        if ending[0] in ("done", "declined"):
+            proc.signal_group(self._process.pid, signal.SIGSTOP)
         after = proc.usage(self._process.pid)
         if ending[0] not in ("done", "declined"):
             self.close()
+            hearing.unbind()
             while not self._gone:
-                self._judge(self._received.get(), started, on_solution)
+                self._ended_by(self._reader.events.get())
         used = proc.Usage(
             max(0.0, after.cpu_seconds - before.cpu_seconds),
             max(peak, after.peak_bytes),
@@ -227,105 +218,48 @@ class SolverProcess:
         self._process.wait()
         os.close(self._commands)
 
-    def _judge(
-        self, message: Message, started: float, on_solution: Callable[[float, Any], None]
-    ) -> tuple[str, str] | None:
-        """Pass a solution on, or say how the run ended."""
-        content = message.content
-        match content["event"]:
-            case "incumbent":
-                # A thread of an earlier run may still report; that is no answer to this one.
-                if content.get("run") == self._num_runs:
-                    on_solution(message.arrival - started, content.get("solution"))
-                return None
+    def _ended_by(self, event: Event) -> tuple[str, str]:
+        """How a run ended, told from what the child said last."""
+        match event.name:
             case "gone":
                 self._gone = True
                 return "crashed", ""
             case "done":
                 return "done", ""
             case "declined":
-                return "declined", str(content.get("reason"))
+                return "declined", str(event.content.get("reason"))
             case "failed":
-                return "memory" if content.get("kind") == "memory" else "crashed", str(content.get("error"))
+                kind = "memory" if event.content.get("kind") == "memory" else "crashed"
+                return kind, str(event.content.get("error"))
             case _:
                 return "crashed", "wrote to the runner's own pipe"
 
     def _explained(self, event: str, reason: str) -> tuple[str, str]:
         """Name the signal or exit code behind a crash, and tell running out of memory from other crashes."""
         if event == "crashed" and not reason:
-            code = self._process.returncode
-            reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        if event == "crashed" and any(sign in self.log for sign in ("std::bad_alloc", "MemoryError")):
+            reason = proc.exit_text(self._process.wait())
+        if event == "crashed" and any(sign in self.log for sign in OUT_OF_MEMORY):
             event = "memory"
         return event, reason
 
     def _send(self, command: dict[str, Any], payload: bytes = b"") -> None:
-        data = memoryview(json.dumps(command).encode() + b"\n" + payload)
         # A child that died has closed the pipe; its end is noticed where its answer is awaited.
         with contextlib.suppress(BrokenPipeError):
-            while data:
-                data = data[os.write(self._commands, data) :]
+            try:
+                write(self._commands, json.dumps(command).encode() + b"\n" + payload, PREPARE_SECONDS)
+            except TimeoutError as error:
+                raise Unavailable(str(error)) from None
 
-    def _expect(self, event: str, seconds: float) -> dict[str, Any]:
-        content = {"event": "incumbent"}
+    def _expect(self, answer: str, occasion: str) -> dict[str, Any]:
         try:
-            while content["event"] == "incumbent":
-                content = self._received.get(timeout=seconds).content
+            event = self._reader.events.get(timeout=PREPARE_SECONDS)
         except queue.Empty:
-            raise Unavailable(f"no answer within {seconds:g} s") from None
-        if content["event"] == "gone":
-            self._gone = True
-            self._process.wait()
-            raise Unavailable(self._explained("crashed", "")[1] + f": {self.log[-2000:]}")
-        if content["event"] == "refused":
-            raise InvalidInput(content["error"])
-        if content["event"] != event:
-            raise Unavailable(str(content.get("error", content)))
-        return content
-
-    def _read(self) -> None:
-        """Stamp every message on arrival and keep the log's end, until the child is gone and its pipes are empty.
-
-        The end is told from the process, not from the pipes: a forked grandchild may hold those open.
-        """
-        pidfd = os.pidfd_open(self._process.pid)
-        buffer = bytearray()
-        with selectors.DefaultSelector() as selector:
-            for descriptor in (self._messages, self._log, pidfd):
-                selector.register(descriptor, selectors.EVENT_READ)
-            open_pipes = {self._messages, self._log}
-            while True:
-                ready = {key.fd for key, _ in selector.select()}
-                # The log first: what a run printed is then there when its end is heard of.
-                for descriptor in (pipe for pipe in (self._log, self._messages) if pipe in ready & open_pipes):
-                    chunk = os.read(descriptor, 1 << 20)
-                    if not chunk:
-                        selector.unregister(descriptor)
-                        open_pipes.discard(descriptor)
-                    elif descriptor == self._log:
-                        self._keep(chunk)
-                    else:
-                        self._stamp(buffer, chunk, time.perf_counter())
-                if not ready & open_pipes and pidfd in ready:
-                    break
-        for descriptor in (self._messages, self._log, pidfd):
-            os.close(descriptor)
-        self._received.put(Message(time.perf_counter(), None))
-
-    def _stamp(self, buffer: bytearray, chunk: bytes, arrival: float) -> None:
-        """Queue the lines that ``chunk`` completes; a line beyond all bounds is cut and will not decode."""
-        start = len(buffer)
-        buffer += chunk
-        if b"\n" not in chunk and len(buffer) <= MESSAGE_BYTES:
-            return
-        end = buffer.rfind(b"\n", start) + 1 or len(buffer)
-        lines = bytes(buffer[:end]).split(b"\n")
-        del buffer[:end]
-        for line in lines:
-            if line:
-                self._received.put(Message(arrival, line))
-
-    def _keep(self, chunk: bytes) -> None:
-        self._log_tail += chunk
-        if len(self._log_tail) > 2 * LOG_BYTES:
-            del self._log_tail[:-LOG_BYTES]
+            raise Unavailable(f"no answer within {PREPARE_SECONDS:g} s") from None
+        if event.name in ("gone", "failed"):
+            kind, reason = self._explained(*self._ended_by(event))
+            raise Died(kind, f"{reason} while {occasion}", self.log)
+        if event.name == "refused":
+            raise InvalidInput(str(event.content.get("error")))
+        if event.name != answer:
+            raise Unavailable(str(event.content.get("error", event.content)))
+        return event.content

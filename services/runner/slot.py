@@ -4,7 +4,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 from instances.errors import InvalidInput
 from instances.problem import Instance, Problem
 from services.records import Incumbent, Run, Status
+from services.runner import proc
+from services.runner.hearing import CANCEL_SECONDS, DRAIN_SECONDS, Hearing, Judge, OnIncumbent
 from services.runner.machine import describe_machine
-from services.runner.process import Ending, SolverProcess, Unavailable
+from services.runner.process import Died, Ending, SolverProcess, Unavailable
 from solvers import spec
 
 TRACE_LENGTH = 200
@@ -23,8 +25,6 @@ WARM_CHILDREN = 32
 DISTURBED_SHARE = 0.9
 SWITCH_SECONDS = 0.0005
 DISTURBED_SECONDS = 0.1
-
-OnIncumbent = Callable[[Incumbent], None]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Task:
 
 
 class Slot:
-    """A set of cores on which one solver child runs at a time; the children of other solvers stay warm.
+    """A set of cores on which one solver child runs at a time; the children of other solvers stay warm, and stopped.
 
-    Use it from one thread, as a context manager: its children die with the thread that started them.
+    Use it from one thread, as a context manager: its children die with the thread that started them. What solvers of
+    a dead parent left behind is killed first.
     """
 
     def __init__(self, cores: frozenset[int], threads: int, memory: int) -> None:
@@ -58,15 +59,18 @@ class Slot:
         self.threads = threads
         self.memory = memory
         self._warm: OrderedDict[str, SolverProcess] = OrderedDict()
+        self._judge = Judge(cores)
 
     def __enter__(self) -> "Slot":
-        # A reader that wakes to stamp an arrival waits no longer than this for a thread that checks.
+        # A reader that wakes to stamp an arrival waits no longer than this for another thread of this process.
         sys.setswitchinterval(SWITCH_SECONDS)
+        proc.kill_orphans()
         return self
 
     def __exit__(self, *_: object) -> None:
         while self._warm:
             self._warm.popitem()[1].close()
+        self._judge.close()
 
     def child(self, solver: str) -> SolverProcess:
         """The warm child of a solver spec, started if need be; Unavailable or InvalidInput if it cannot be."""
@@ -87,31 +91,43 @@ class Slot:
         on_incumbent: OnIncumbent = lambda incumbent: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Run:
-        """Make one run; whatever the solver does becomes a record."""
-        try:
-            process = self.child(task.spec)
-            document = json.dumps(task.problem.dump(task.instance), separators=(",", ":")).encode()
-            process.load(document)
-        except (Unavailable, InvalidInput) as error:
-            if (broken := self._warm.pop(task.spec, None)) is not None:
-                broken.close()
-            return _record(task, Status.UNAVAILABLE, str(error))
-        judge = _Judge(task, on_incumbent)
-        ending = process.run(task.budget, task.grace, task.seed, judge.hear, cancelled)
-        if not process.alive or process.hoards:
-            self._warm.pop(task.spec).close()
-        trace = _thinned(judge.trace)
-        status, reason = _status(ending, judge)
+        """Make one run; whatever the solver does becomes a record.
+
+        ``on_incumbent`` is called from another thread, as soon as the judge has accepted an improvement.
+        """
+        document = json.dumps(task.problem.dump(task.instance), separators=(",", ":")).encode()
+        with Hearing(document, task.budget, on_incumbent) as hearing:
+            self._judge.open(hearing)
+            try:
+                process = self.child(task.spec)
+                process.load(document)
+            except (Unavailable, InvalidInput) as error:
+                if (broken := self._warm.pop(task.spec, None)) is not None:
+                    broken.close()
+                if isinstance(error, Died):
+                    return _record(task, Status(error.event), error.reason, log=_clean(error.log))
+                return _record(task, Status.UNAVAILABLE, str(error))
+            hearing.ready.wait()
+            ending = process.run(
+                task.budget, task.grace, task.seed, hearing, lambda: cancelled() or hearing.error is not None
+            )
+            if not process.alive or process.hoards:
+                self._warm.pop(task.spec).close()
+            patience = CANCEL_SECONDS if ending.event == "cancelled" else max(DRAIN_SECONDS, task.budget)
+            hearing.drain(patience)
+        if hearing.error is not None:
+            raise hearing.error
+        status, reason = _status(ending, hearing)
         cpu, wall = ending.usage.cpu_seconds, ending.wall_seconds
         return _record(
             task,
             status,
             reason,
-            trace=trace,
-            partial=judge.partial,
-            num_reported=judge.num_reported,
-            num_rejected=judge.num_rejected,
-            num_late=judge.num_late,
+            trace=_thinned(hearing.trace),
+            partial=hearing.partial,
+            num_reported=hearing.num_reported,
+            num_rejected=hearing.num_rejected,
+            num_late=hearing.num_late,
             setup_seconds=process.setup_seconds,
             wall_seconds=wall,
             cpu_seconds=cpu,
@@ -123,55 +139,19 @@ class Slot:
         )
 
 
-@dataclass
-class _Judge:
-    """Hears every reported solution in order of arrival and keeps those the referee accepts as improvements."""
-
-    task: Task
-    on_incumbent: OnIncumbent
-    trace: list[Incumbent] = field(default_factory=list)
-    partial: bool = False
-    num_reported: int = 0
-    num_rejected: int = 0
-    num_late: int = 0
-    first_rejection: str = ""
-
-    def hear(self, seconds: float, document: Any) -> None:
-        self.num_reported += 1
-        if seconds > self.task.budget:
-            self.num_late += 1
-            return
-        problem = self.task.problem
-        try:
-            verdict = problem.verify(self.task.instance, problem.load_solution(document))
-        except InvalidInput as error:
-            self._reject(str(error))
-            return
-        if verdict.cost is None:
-            self._reject(verdict.violations[0].message)
-        elif not self.trace or verdict.cost < self.trace[-1].cost:
-            incumbent = Incumbent(seconds, verdict.cost, document)
-            self.trace.append(incumbent)
-            self.partial = not verdict.complete
-            self.on_incumbent(incumbent)
-
-    def _reject(self, reason: str) -> None:
-        self.num_rejected += 1
-        self.first_rejection = self.first_rejection or reason
-
-
-def _status(ending: Ending, judge: _Judge) -> tuple[Status, str]:
-    match ending.event:
-        case "done":
-            if judge.trace:
-                return Status.FINISHED, judge.first_rejection and f"rejected: {judge.first_rejection}"
-            if judge.first_rejection:
-                return Status.NO_SOLUTION, f"rejected: {judge.first_rejection}"
-            return Status.NO_SOLUTION, "late" if judge.num_late else "reported nothing"
-        case "killed" | "declined" | "memory" | "cancelled" | "crashed":
-            return Status(ending.event), ending.reason
-        case _:
-            raise ValueError(f"unknown ending {ending.event!r}")
+def _status(ending: Ending, hearing: Hearing) -> tuple[Status, str]:
+    reasons = [ending.reason] if ending.reason else []
+    if hearing.partial:
+        reasons.append(f"partial: {'; '.join(hearing.notes)}")
+    if hearing.num_rejected:
+        reasons.append(f"rejected: {hearing.first_rejection}")
+    if hearing.num_unjudged:
+        reasons.append(f"not judged in time: {hearing.num_unjudged} solutions")
+    if ending.event != "done":
+        return Status(ending.event), "; ".join(reasons)
+    if hearing.trace:
+        return Status.FINISHED, "; ".join(reasons)
+    return Status.NO_SOLUTION, "; ".join(reasons) or ("late" if hearing.num_late else "reported nothing")
 
 
 def _thinned(trace: list[Incumbent]) -> tuple[Incumbent, ...]:

@@ -1,25 +1,40 @@
 """The store of comparisons and runs: one SQL database, idempotent by run key."""
 
+import contextlib
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from instances.errors import InvalidInput
 from instances.problem import BestKnown, Description
 from services.records import Comparison, Incumbent, Results, Run, Status
 from services.store import tables
+from services.store.lock import lock
 
 FILE_NAME = "versus.sqlite"
 _RUN_COLUMNS = [column.name for column in tables.runs.c if column.name != "comparison"]
+_ENDED_WELL = sa.and_(
+    tables.runs.c.status.in_([Status.FINISHED.value, Status.KILLED.value]),
+    tables.runs.c.cost.is_not(None),
+    sa.not_(tables.runs.c.partial),
+)
+_RUNS = sa.select(
+    *(tables.runs.c[column] for column in _RUN_COLUMNS if column != "log"),
+    sa.case((_ENDED_WELL, ""), else_=tables.runs.c.log).label("log"),
+)
 
 
 class Store:
@@ -30,37 +45,59 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self._held = contextlib.ExitStack()
 
     @classmethod
     def open(cls, url: str | sa.URL) -> "Store":
-        """The store at an SQLAlchemy URL, created or migrated if need be."""
+        """The store at an SQLAlchemy URL, created or migrated if need be; InvalidInput if a newer versus made it."""
         engine = sa.create_engine(url)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _configure_sqlite)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        history = ScriptDirectory.from_config(config)
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            revision = MigrationContext.configure(connection).get_current_revision()
+            if revision != history.get_current_head():
+                if revision not in (None, *(script.revision for script in history.walk_revisions())):
+                    raise InvalidInput(f"was written by a newer versus (schema {revision})", str(engine.url.database))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
         return cls(engine)
 
     @classmethod
-    def in_folder(cls, folder: Path, *, create: bool) -> "Store":
-        """The store that a folder of results holds; InvalidInput if there is none and none is to be made."""
+    def in_folder(cls, folder: Path, *, write: bool) -> "Store":
+        """The store in a folder of results: to write, made if need be, by one process at a time; or to read.
+
+        A folder that cannot be written to can be read.
+
+        Raises
+        ------
+        InvalidInput
+            If there is none to read, another process writes it, or it is no store of this version.
+        """
         file = folder / FILE_NAME
-        if not create and not file.is_file():
+        if not write and not file.is_file():
             raise InvalidInput(
                 f"no results here; expected {FILE_NAME}, as `versus compare --out` makes it", str(folder)
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            return cls.open(sa.URL.create("sqlite", database=str(file)))
-        except sa.exc.DatabaseError as error:
-            raise InvalidInput(f"cannot be opened as a store: {error.orig}", str(file)) from error
+        if write:
+            folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            if write:
+                stack.enter_context(lock(folder))
+            writable = write or (os.access(folder, os.W_OK) and os.access(file, os.W_OK))
+            try:
+                store = cls.open(_sqlite_url(file) if writable else _read_only_url(file))
+            except sa.exc.DatabaseError as error:
+                raise InvalidInput(f"cannot be opened as a store: {error.orig}", str(file)) from error
+            store._held = stack.pop_all()
+        return store
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections and give the folder free."""
         self.engine.dispose()
+        self._held.close()
 
     def add_comparison(
         self,
@@ -134,7 +171,11 @@ class Store:
                 connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": _pack(solutions)})
 
     def results(self, name: str) -> Results:
-        """A comparison with all its runs; documents and solutions are fetched when they are looked at."""
+        """A comparison with all its runs.
+
+        Documents and solutions are fetched when they are looked at. Logs, of up to 64 KB each, come with the runs that
+        did not end with an answer only.
+        """
         instances = tables.comparison_instances.c
         with self.engine.connect() as connection:
             head = connection.execute(
@@ -146,9 +187,7 @@ class Store:
                 sa.select(instances.description).where(instances.comparison == name).order_by(instances.position)
             )
             by_digest = {entry["digest"]: _description(entry) for entry in descriptions}
-            rows = connection.execute(
-                sa.select(*(tables.runs.c[column] for column in _RUN_COLUMNS)).where(tables.runs.c.comparison == name)
-            )
+            rows = connection.execute(_RUNS.where(tables.runs.c.comparison == name))
             found = [_run(row._asdict()) for row in rows]
         comparison = Comparison(**head.definition)
         place = {digest: i for i, digest in enumerate(by_digest)}
@@ -224,6 +263,19 @@ def _pack(document: Any) -> bytes:
 
 def _unpack(packed: bytes) -> Any:
     return json.loads(zlib.decompress(packed))
+
+
+def _sqlite_url(file: Path) -> sa.URL:
+    return sa.URL.create("sqlite", database=str(file))
+
+
+def _read_only_url(file: Path) -> sa.URL:
+    """The file's URL under which SQLite writes nothing, neither into the file nor beside it."""
+    query = {"mode": "ro", "uri": "true"}
+    # A database in WAL mode needs its -wal file, which SQLite cannot make here. Where it is missing, nobody writes.
+    if not file.with_name(f"{file.name}-wal").exists():
+        query["immutable"] = "1"
+    return sa.URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query=query)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

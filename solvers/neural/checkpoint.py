@@ -11,8 +11,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from instances.errors import InvalidInput
+from solvers.neural.pointer import Pointer, PointerConfig
+from solvers.neural.pointer_lstm import PointerLSTM, PointerLSTMConfig
 
 HEADER = "versus"
+Network = Pointer | PointerLSTM
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -30,6 +33,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[HEADER])
+            if not isinstance(header, dict):
+                raise ValueError("its header is no object")
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118
     except FileNotFoundError:
         raise InvalidInput("there is no such checkpoint", str(path)) from None
@@ -49,6 +54,42 @@ def load_weights(network: nn.Module, tensors: dict[str, Tensor], where: str) -> 
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise InvalidInput(f"its weights do not fit the network ({error})", where) from error
+
+
+def build_network(name: str, config: dict[str, Any], where: str) -> Network:
+    """A network with fresh weights, as a checkpoint's header describes it; InvalidInput if there is no such."""
+    try:
+        if name == "pointer":
+            return Pointer(PointerConfig(**config))
+        if name == "pointer-lstm":
+            return PointerLSTM(PointerLSTMConfig(**config))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInput(f"its network cannot be built ({error})", where) from error
+    raise InvalidInput(f"is a checkpoint of the network {name!r}; accepted are pointer and pointer-lstm", where)
+
+
+def load_network(path: Path, name: str, config: dict[str, Any]) -> Network:
+    """The network of a file of weights, to be used without gradients.
+
+    Parameters
+    ----------
+    path
+        The weights.
+    name, config
+        The network that the weights' card describes.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is missing, damaged, foreign, or of another network.
+    """
+    tensors, header = read_checkpoint(path)
+    if (header.get("network"), header.get("config")) != (name, config):
+        found = f"{header.get('network')} with {header.get('config')}"
+        raise InvalidInput(f"holds {found}, but {name} with {config} is expected", str(path))
+    network = build_network(name, config, str(path))
+    load_weights(network, tensors, str(path))
+    return network.requires_grad_(False).eval()
 
 
 def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -93,6 +93,7 @@ class Pointer(nn.Module):
     def __init__(self, config: PointerConfig) -> None:
         super().__init__()
         self.config = config
+        self.mixed = False  # whether the encoder's layers compute in bfloat16; scores need more precision
         width = config.width
         self.embed_depot = nn.Linear(2, width)
         self.embed_location = nn.Linear(3, width)
@@ -108,8 +109,9 @@ class Pointer(nn.Module):
         x = self.embed_location(torch.cat((batch.coordinates, share[..., None]), dim=-1))
         if batch.has_depot:
             x = torch.cat((self.embed_depot(batch.coordinates[:, :1]), x[:, 1:]), dim=1)
-        for layer in self.layers:
-            x = layer(x, sharpness)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.mixed):
+            for layer in self.layers:
+                x = layer(x, sharpness)
         x = self.norm(x)
 
         last, first, key, value, pointer, source = self.project(x).chunk(6, dim=-1)

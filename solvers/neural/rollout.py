@@ -7,14 +7,18 @@ Shapes: B instances, S trajectories of each, T steps, N locations.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from solvers.neural.batch import Batch
-from solvers.neural.pointer import Keys, Pointer
+from solvers.neural.checkpoint import Network
+from solvers.neural.pointer_lstm import Memory, PointerLSTM
 from solvers.neural.state import State, tour_lengths
+
+Keys = Any  # what the policy's own ``encode`` returned
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,7 @@ class Rollout:
 
 @torch.no_grad()
 def rollout(
-    policy: Pointer, keys: Keys, batch: Batch, starts: Tensor, generator: torch.Generator | None = None
+    policy: Network, keys: Keys, batch: Batch, starts: Tensor, generator: torch.Generator | None = None
 ) -> Rollout:
     """Follow the policy from ``starts``, int64, shape (B, S), to the end.
 
@@ -73,11 +77,15 @@ def rollout(
         Source of randomness for sampling; None takes the most likely step (greedy).
     """
     state = State.begin(batch, starts)
-    first = None if batch.has_depot else state.first
+    path = None if batch.has_depot else state.first
+    memory: Memory | None = None
     steps: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     while len(steps) < batch.num_locations - 1 or not bool(state.finished.all()):
         mask, load = state.mask, state.load
-        scores = policy.scores(keys, state.last, load, mask, first)
+        if isinstance(policy, PointerLSTM):
+            hidden, memory = policy.remember(keys, state.last[:, None], memory)
+            path = hidden[:, 0]
+        scores = policy.scores(keys, state.last, load, mask, path)  # type: ignore[arg-type]
         if generator is not None:
             action = _draw(scores.softmax(dim=-1), generator)
         else:
@@ -100,16 +108,33 @@ def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     return torch.searchsorted(steps, threshold, right=True)[..., 0]
 
 
-def log_likelihood(policy: Pointer, keys: Keys, rollouts: Rollout, has_depot: bool) -> Tensor:
-    """Log-probability of each trajectory given its start, with gradients; float32, shape (B, S)."""
+def path_of(policy: Network, keys: Keys, rollouts: Rollout, has_depot: bool) -> Tensor | None:
+    """What the policy knows of each path beyond where it is, at each decision; shape (B, T, S, ...).
+
+    The hidden states of a recurrent policy, with gradients, in one pass over all steps; for a tour its start,
+    int64; else None.
+    """
+    if isinstance(policy, PointerLSTM):
+        return policy.remember(keys, rollouts.last)[0]
+    return None if has_depot else rollouts.first[:, None].expand_as(rollouts.last)
+
+
+def log_likelihood(
+    policy: Network, keys: Keys, rollouts: Rollout, has_depot: bool, path: Tensor | None = None
+) -> Tensor:
+    """Log-probability of each trajectory given its start, with gradients; float32, shape (B, S).
+
+    ``path`` is what :func:`path_of` returned, if that was called already.
+    """
     size, steps, num_starts, nodes = rollouts.mask.shape
-    first = None if has_depot else rollouts.first.repeat(1, steps)
+    if path is None:
+        path = path_of(policy, keys, rollouts, has_depot)
     scores = policy.scores(
         keys,
         rollouts.last.reshape(size, -1),
         rollouts.load.reshape(size, -1),
         rollouts.mask.reshape(size, -1, nodes),
-        first,
+        None if path is None else path.flatten(1, 2),  # type: ignore[arg-type]
     )
     surprise = functional.cross_entropy(scores.view(-1, nodes), rollouts.action.reshape(-1), reduction="none")
     return -surprise.view(size, steps, num_starts).sum(dim=1)

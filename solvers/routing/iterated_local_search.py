@@ -58,20 +58,30 @@ class PyVrp:
         return self
 
     def solve(self, instance: RoutingInstance, search: Search) -> None:
+        self.solve_from(instance, search, None)
+
+    def solve_from(self, instance: RoutingInstance, search: Search, start: Routes | None) -> None:
+        """Solve, beginning with ``start``, a feasible solution; None leaves the beginning to PyVRP."""
         if instance.num_customers == 0:
             search.report(Routes(()))
             return
+        data = _data(instance)
+        initial = None
+        if start is not None:
+            clients = {customer: client for client, customer in enumerate(instance.customers.tolist())}
+            initial = pyvrp.Solution(data, [[clients[customer] for customer in route] for route in start.routes])
         parameters = pyvrp.SolveParams(
             ils=IteratedLocalSearchParams(callbacks=_Reporter(instance, search)),
             penalty=pyvrp.PenaltyParams(max_penalty=_max_penalty(_largest(instance))),
         )
         pyvrp.solve(
-            _data(instance),
+            data,
             _Stop(search, self.iterations),
             seed=search.seed,
             collect_stats=False,
             display=False,
             params=parameters,
+            initial_solution=initial,
         )
 
 

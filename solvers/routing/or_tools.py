@@ -103,18 +103,28 @@ class OrTools:
         return self
 
     def solve(self, instance: RoutingInstance, search: Search) -> None:
+        self.solve_from(instance, search, None)
+
+    def solve_from(self, instance: RoutingInstance, search: Search, start: Routes | None) -> None:
+        """Solve, beginning with ``start``, a feasible solution; None constructs a first solution."""
         if instance.num_customers == 0:
             search.report(Routes(()))
             return
         shuffled = np.random.default_rng(search.seed).permutation(instance.customers)
         nodes = np.concatenate(([instance.depot], shuffled))
         attempts = list(_attempts(self, instance))
+        if start is not None:
+            num_vehicles, first_solution = attempts[0]
+            attempts = [(max(num_vehicles, len(start.routes)), first_solution)]
         for number, (num_vehicles, first_solution) in enumerate(attempts, start=1):
             parameters = _parameters(replace(self, first_solution=first_solution), instance.num_customers)
             incumbent = _Incumbent(search)
             model = _Model(instance, nodes, num_vehicles, incumbent)
-            share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
-            first = model.construct(parameters, share * search.remaining())
+            if start is None:
+                share = 1.0 if number == len(attempts) else _CONSTRUCTION_SHARE
+                first = model.construct(parameters, share * search.remaining())
+            else:
+                first = model.restore(parameters, start, search.remaining())
             if first is None:
                 continue
             if not parameters.use_iterated_local_search:
@@ -272,6 +282,19 @@ class _Model:
         limited.time_limit.FromMilliseconds(_milliseconds(seconds))
         self.close(limited)
         return self._routing.SolveWithParameters(limited)
+
+    def restore(self, parameters: Any, start: Routes, seconds: float) -> Any:
+        """The solution ``start``, which becomes the incumbent; None if that takes too long."""
+        limited = _copy(parameters)
+        limited.solution_limit = 1
+        limited.time_limit.FromMilliseconds(_milliseconds(seconds))
+        self.close(limited)
+        node_of = {location: node for node, location in enumerate(self._nodes.tolist())}
+        routes = [[node_of[location] for location in route] for route in start.routes]
+        first = self._routing.ReadAssignmentFromRoutes(routes, True)
+        if first is None:
+            raise ValueError("the solution to begin with is not feasible")
+        return self._routing.SolveFromAssignmentWithParameters(first, limited)
 
     def improve(self, parameters: Any, first: Any, seconds: float) -> None:
         """Search on from ``first`` with a metaheuristic."""

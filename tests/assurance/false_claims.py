@@ -24,6 +24,7 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 SIGMA = 1.5  # Standard deviation of the noise, in percent of the reference cost.
 SHIFT = 1.0  # How much worse the second solver is made, in percent.
+UNSOLVED = 5  # Every so manieth instance is beyond both solvers, where instances are solved or not.
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ class Case:
     second: Noise
     bounded: bool
     """Whether the bounds of the protocol must hold, or the numbers are only reported."""
+    solved_or_not: bool = False
+    """Whether the noise is in the time to solve, in percent of the budget, instead of the cost."""
+
+    def truth(self, shift: float) -> float:
+        """The expected mean difference where the second solver is ``shift`` percent worse."""
+        return -shift * (1 - 1 / UNSOLVED) if self.solved_or_not else -shift
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,26 @@ CASES = (
     Case("both skewed, 1.5 % per run, 3 seeds", 3, SIGMA, skewed, skewed, bounded=False),
     Case("one skewed, 1.5 % per run, 3 seeds", 3, SIGMA, normal, skewed, bounded=False),
     Case("one skewed, 1.5 % per run, 1 seed", 1, SIGMA, normal, skewed, bounded=False),
+    Case("time to solve, 1.5 % per run, 3 seeds", 3, SIGMA, normal, normal, bounded=True, solved_or_not=True),
+    Case("time, both skewed, 1.5 % per run, 3 seeds", 3, SIGMA, skewed, skewed, bounded=False, solved_or_not=True),
 )
 
 
 def synthetic(case: Case, shift: float, num_instances: int, rng: np.random.Generator) -> Results:
-    """One comparison: instances of unlike scale and difficulty, the second solver ``shift`` percent worse."""
+    """One comparison: instances of unlike scale and difficulty, the second solver ``shift`` percent worse.
+
+    Where instances are solved or not, every fifth is solved by neither, so that they tie, and the others within
+    a tenth to nine tenths of the budget.
+    """
     references = np.exp(rng.uniform(np.log(1e5), np.log(1e7), num_instances)).astype(int)
     difficulty = rng.exponential(3.0, (1, num_instances, 1))
     shape = (num_instances, case.num_seeds)
     noise = case.sigma * np.stack([case.first(rng, shape), case.second(rng, shape)])
     gaps = difficulty + noise + np.array([0.0, shift]).reshape(2, 1, 1)
     costs = np.rint(references[None, :, None] * (1 + gaps / 100)).astype(int)
+    if case.solved_or_not:
+        references[:] = 0
+        times = (gaps + rng.uniform(10, 80, (1, num_instances, 1)) - difficulty).clip(0.1, 99.9) / 100
     names = [f"i{place}" for place in range(num_instances)]
     instances = {
         name: Description(
@@ -91,6 +107,12 @@ def synthetic(case: Case, shift: float, num_instances: int, rng: np.random.Gener
         )
         for name, reference in zip(names, references, strict=True)
     }
+
+    def trace(place: tuple[int, ...], cost: int) -> tuple[Incumbent, ...]:
+        if not case.solved_or_not:
+            return (Incumbent(0.5, cost),)
+        return () if place[1] % UNSOLVED == 0 else (Incumbent(float(times[place]), 0),)
+
     comparison = Comparison("a/a", {"first": "same", "second": "same"}, 1.0, case.num_seeds)
     runs = tuple(
         Run(
@@ -101,7 +123,7 @@ def synthetic(case: Case, shift: float, num_instances: int, rng: np.random.Gener
             repetition=seed,
             seed=seed,
             status=Status.FINISHED,
-            trace=(Incumbent(0.5, int(cost)),),
+            trace=trace((solver, instance, seed), int(cost)),
         )
         for (solver, instance, seed), cost in np.ndenumerate(costs)
     )
@@ -119,7 +141,7 @@ def measure(case: Case, num_comparisons: int, num_instances: int = 30, seed: int
             assert pair.difference is not None
             right_sign = shift == 0.0 or pair.difference.value < 0
             claimed[shift] += pair.claimed and right_sign
-            num_covered += pair.difference.low <= -shift <= pair.difference.high
+            num_covered += pair.difference.low <= case.truth(shift) <= pair.difference.high
     return Rates(claimed[0.0] / num_comparisons, claimed[SHIFT] / num_comparisons, num_covered / (2 * num_comparisons))
 
 

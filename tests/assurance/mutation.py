@@ -1,4 +1,4 @@
-"""Mutation testing of the referee: spoil its code in every way mutmut knows; a test must fail each time.
+"""Mutation testing of the referees: spoil their code in every way mutmut knows; a test must fail each time.
 
     python tests/assurance/mutation.py [--sample N]
 
@@ -29,12 +29,14 @@ from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ROOT / "tests" / "instances" / "routing"
-REFEREE_TESTS = [TESTS / "test_referee.py", TESTS / "test_referee_oracle.py"]
+TESTS = ROOT / "tests" / "instances"
+ROUTING = [TESTS / "routing" / name for name in ("test_referee.py", "test_referee_oracle.py")]
+FACTORING = [TESTS / "factoring" / name for name in ("test_factoring_referee.py", "test_factoring_referee_oracle.py")]
 TARGETS = {
-    "instances.verdict": REFEREE_TESTS,
-    "instances.routing.referee": REFEREE_TESTS,
-    "instances.routing.rounding": [TESTS / "test_rounding.py", *REFEREE_TESTS],
+    "instances.verdict": ROUTING,
+    "instances.routing.referee": ROUTING,
+    "instances.routing.rounding": [TESTS / "routing" / "test_rounding.py", *ROUTING],
+    "instances.factoring.referee": FACTORING,
 }
 REQUIRED = 0.95
 CPU_SECONDS, MEMORY_BYTES = 60, 8 * 1024**3

@@ -82,9 +82,9 @@ def change(old: str, new: str) -> str:
         ("{", "line 1, column 2: is not JSON"),
         ('{\n"a": 1,\n}', "column 1: is not JSON"),
         ("[" * 100_000, "is not JSON that can be read"),
-        ("[1]", "must be a JSON object with \"problem\", one of 'routing'"),
-        ("{}", "must be a JSON object with \"problem\", one of 'routing'"),
-        (change('"routing"', '"sudoku"'), "problem: is 'sudoku'; accepted are routing"),
+        ("[1]", "must be a JSON object with \"problem\", one of 'routing', 'factoring'"),
+        ("{}", "must be a JSON object with \"problem\", one of 'routing', 'factoring'"),
+        (change('"routing"', '"sudoku"'), "problem: is 'sudoku'; accepted are routing, factoring"),
         (change('"version": 1', '"version": 2'), "version: is 2; this release reads version 1"),
         (change("[1, 1]", "[1, NaN]"), "NaN is not a number"),
         (change("[1, 1]", "[1, 1.5]"), "coordinates: must be a list of lists of integers"),
@@ -176,7 +176,7 @@ def test_old_comments_in_latin_1_and_a_byte_order_mark_are_read(tmp_path: Path) 
         ("missing.xyz", "there is no such file"),
         (
             "known.sol",
-            "is no instance file; accepted are .vrp, .tsp, .atsp, .txt, .json, .jsonl, each also with .gz",
+            "is no instance file; accepted are .vrp, .tsp, .atsp, .txt, .num, .json, .jsonl, each also with .gz",
         ),
         ("none", "is no instance file; accepted are .vrp"),
         ("folder", "holds no instance; accepted are .vrp"),
@@ -209,6 +209,28 @@ def test_all_bad_files_are_listed_at_once(tmp_path: Path) -> None:
     assert len(read_paths([tmp_path / "good.vrp"] * 2)) == 2
 
 
+def test_a_folder_passes_over_json_that_is_no_instance(tmp_path: Path) -> None:
+    """Solutions and exports lie beside instances; what says "problem" must be one, and so must a named file."""
+    write_instance(instance(), tmp_path / "good.json")
+    for name, text in (("answer.json", '{"routes": [[1, 2]], "cost": 4}'), ("rows.json", '[{"cost": 4}]')):
+        (tmp_path / name).write_text(text)
+        assert names(tmp_path) == ["one"]
+        with pytest.raises(InvalidInput, match=f'{name}: must be a JSON object with "problem"'):
+            read_path(tmp_path / name)
+    (tmp_path / "good.json").unlink()
+    with pytest.raises(InvalidInput) as caught:
+        read_path(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}: holds no instance; accepted are .vrp")
+    for text in ('{"problem": 1}', '{"problem": "routing"}', "{"):
+        (tmp_path / "bad.json").write_text(text)
+        with pytest.raises(InvalidInput, match=r"bad\.json: "):
+            read_path(tmp_path)
+    (tmp_path / "bad.json").unlink()
+    (tmp_path / "set.jsonl").write_text('{"routes": []}\n')
+    with pytest.raises(InvalidInput, match=r"set\.jsonl: line 1: must be a JSON object"):
+        read_path(tmp_path)
+
+
 def test_an_unknown_rounding_is_refused_and_a_document_keeps_its_own(tmp_path: Path) -> None:
     """--rounding takes the planar rules; what it does not apply to says so."""
     write_instance(instance(), tmp_path / "x.vrp")
@@ -230,7 +252,7 @@ def test_a_suffix_without_a_format_is_not_written(tmp_path: Path) -> None:
 def test_problems_are_found_by_name_and_by_instance() -> None:
     """Each problem owns its instances; an unknown name or value is refused."""
     assert problem_of(instance()) is problem_named("routing") is PROBLEMS[0]
-    with pytest.raises(InvalidInput, match="problem: is 'chess'; accepted are routing"):
+    with pytest.raises(InvalidInput, match="problem: is 'chess'; accepted are routing, factoring"):
         problem_named("chess")
     with pytest.raises(TypeError, match="str is no instance of any problem"):
         problem_of("instance")

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ import plotly.graph_objects as go
 import pytest
 
 from instances.problem import Description
-from services.analysis.summary import GapCurve, Interval, Pair, Profile, RankRow
+from services.analysis.summary import GapCurve, Interval, Pair, Profile, RankRow, SizeShare, SolvedBySize, SolvedCurve
 from services.figures.curves import GAP_FLOOR, gap_over_time_figure, performance_profile_figure
-from services.figures.gaps import MAX_GROUPS, family, features, gap_by_group_figure, gap_by_size_figure
+from services.figures.gaps import MAX_GROUPS, family, features, gap_by_size_figure, mean_by_group_figure
 from services.figures.maps import solution_map
 from services.figures.ranking import pair_matrix_figure, ranking_figure
-from services.figures.theme import INK, PALETTE, solver_styles, text
+from services.figures.solved import solved_by_size_figure, solved_over_time_figure
+from services.figures.theme import INK, PALETTE, solver_styles, text, tick_text
 
 NAN = math.nan
 LABELS = ["ortools", "pyvrp", "savings"]
@@ -24,7 +26,7 @@ DARK, LIGHT = "#171a20", "#ffffff"
 
 
 def row(solver: str, gap: Interval) -> RankRow:
-    return RankRow(solver, 10, 9, 30, 0, gap, gap.value, Interval(0.1, 0.1, 0.1), None, 1.0)
+    return RankRow(solver, 10, 9, 3, 30, 0, gap, gap.value, Interval(0.1, 0.1, 0.1), None, 1.0)
 
 
 def pair(first: str, second: str, difference: Interval | None, claimed: bool) -> Pair:
@@ -103,6 +105,14 @@ def test_text_is_harmless() -> None:
     assert text("<a href='http://x'>\n&amp;") == "&lt;a href='http://x'&gt; &amp;amp;"
 
 
+def test_ticks_break_after_punctuation() -> None:
+    """A spec on an axis is parted where it is parted, on short lines, and escaped."""
+    assert tick_text("trial:order=ascending") == "trial:order=<br>ascending"
+    assert tick_text("pyvrp") == "pyvrp"
+    assert tick_text("<b>") == "&lt;b&gt;"
+    assert all(len(line) <= 20 for line in tick_text("x" * 60).split("<br>"))
+
+
 def test_ranking_draws_gaps_and_intervals() -> None:
     """A dot per solver at its mean, whiskers to the bounds, first row at the top."""
     figure = ranking_figure([row("pyvrp", Interval(1, 0.5, 2)), row("ortools", Interval(4, 3, 6))], LABELS)
@@ -161,20 +171,56 @@ def test_sizes_are_averaged_in_classes() -> None:
     """At most eight size classes that hold all instances; a line is the mean of its class."""
     instances = {str(i): description(str(i), 10 + i) for i in range(100)}
     gaps = {"pyvrp": {digest: float(i) for i, digest in enumerate(instances)}}
-    dots, line = gap_by_size_figure(gaps, instances).data
+    dots, line = gap_by_size_figure(gaps, instances, "customers", LABELS).data
     assert len(dots.x) == 100
     assert len(line.x) == 8
     assert sum(line.customdata) == 100
     assert np.average(line.y, weights=line.customdata) == pytest.approx(49.5)
     few = {digest: instances[digest] for digest in ("0", "1", "99")}
-    (_, line) = gap_by_size_figure({"pyvrp": {"0": 1.0, "1": 2.0, "99": 3.0}}, few).data
+    (_, line) = gap_by_size_figure({"pyvrp": {"0": 1.0, "1": 2.0, "99": 3.0}}, few, "customers", LABELS).data
     assert (line.x, line.y) == ((10, 11, 109), (1, 2, 3))
+
+
+def test_sizes_of_one_unit_in_the_colours_of_the_comparison() -> None:
+    """Cities are not customers; a solver's colour is that of its place among all solvers."""
+    cities = {f"c{i}": replace(description(f"c{i}", 50 + i), size_unit="cities") for i in range(2)}
+    instances = {"a": description("a", 10), "b": description("b", 20), **cities}
+    gaps = {"savings": dict.fromkeys(instances, 1.0)}
+    for unit, sizes in (("customers", (10, 20)), ("cities", (50, 51))):
+        figure = gap_by_size_figure(gaps, instances, unit, LABELS)
+        assert figure.data[-1].x == sizes
+        assert unit in figure.layout.xaxis.title.text
+        assert figure.data[-1].line.color == solver_styles(LABELS)["savings"].colour
+
+
+def test_solved_by_size_draws_shares_side_by_side() -> None:
+    """Percent at each size with whiskers to the bounds; solvers are set a little apart, the words tell the size."""
+    shares = (SizeShare(16, 16, 4, 4, Interval(1, 0.5, 1)), SizeShare(24, 31, 4, 1, Interval(0.25, 0.05, 0.7)))
+    rows = [SolvedBySize("ortools", "bits", shares), SolvedBySize("pyvrp", "bits", shares)]
+    one, other = solved_by_size_figure(rows, LABELS).data
+    assert one.y == other.y == (100, 25)
+    assert one.error_y.arrayminus == pytest.approx((50, 20))
+    assert one.error_y.array == pytest.approx((0, 45))
+    assert one.x[0] < 16 < other.x[0] < one.x[1] < 27.5 < other.x[1]
+    assert one.customdata[1] == "24–31 bits<br>solved 1 of 4: 25 [5, 70] %"
+    json.loads(solved_by_size_figure(rows[:1], LABELS).to_json(), parse_constant=pytest.fail)
+
+
+def test_solved_over_time_draws_steps_from_the_first_to_the_budget() -> None:
+    """A line between its bounds in percent; the log axis begins before the first arrival, not at 0."""
+    share = (Interval(0, 0, 0.3), Interval(0.5, 0.2, 0.8), Interval(0.5, 0.2, 0.8))
+    low, high, line = solved_over_time_figure([SolvedCurve("pyvrp", 4, (0.0, 2.0, 10.0), share)], LABELS).data
+    assert line.y == (0, 50, 50)
+    assert (low.y, high.y) == ((0, 20, 20), (30, 80, 80))
+    assert 0 < line.x[0] < 2
+    assert line.x[1:] == (2, 10)
+    assert line.line.shape == "hv"
 
 
 def test_dots_give_way_to_lines_when_there_are_many() -> None:
     """With thousands of instances only the lines are drawn."""
     instances = {str(i): description(str(i), 10 + i % 50) for i in range(2_000)}
-    figure = gap_by_size_figure({"pyvrp": dict.fromkeys(instances, 1.0)}, instances)
+    figure = gap_by_size_figure({"pyvrp": dict.fromkeys(instances, 1.0)}, instances, "customers", LABELS)
     assert [trace.mode for trace in figure.data] == ["lines+markers"]
 
 
@@ -182,7 +228,7 @@ def test_groups_beyond_twelve_are_together() -> None:
     """The largest groups have their own line, all others share one; unanswered instances are left out."""
     groups = {f"{group}/{i}": f"g{group}" for group in range(20) for i in range(20 - group)}
     gaps = {"pyvrp": {digest: 2.0 for digest in groups if digest != "0/0"}, "savings": {"0/1": 4.0}}
-    figure = gap_by_group_figure(gaps, groups, "family")
+    figure = mean_by_group_figure(gaps, groups, "family", LABELS)
     assert len(figure.layout.yaxis.ticktext) == MAX_GROUPS + 1
     assert figure.layout.yaxis.ticktext[0] == "g0 (20)"
     assert figure.layout.yaxis.ticktext[-1] == f"others ({sum(range(1, 9))})"
@@ -192,7 +238,7 @@ def test_groups_beyond_twelve_are_together() -> None:
 
 def test_one_group_is_said_not_drawn() -> None:
     """Where there is nothing to compare the figure says so."""
-    figure = gap_by_group_figure({"pyvrp": {"a": 1.0}}, {"a": "X"}, "family")
+    figure = mean_by_group_figure({"pyvrp": {"a": 1.0}}, {"a": "X"}, "family", LABELS)
     assert not figure.data
     assert figure.layout.annotations[0].text == "All instances have one family: X."
 
@@ -258,10 +304,9 @@ def test_map_units_and_geography() -> None:
 
 
 def test_map_without_coordinates_says_so() -> None:
-    """A distance matrix cannot be drawn, nor can a factorisation."""
+    """A distance matrix cannot be drawn."""
     document = {"problem": "routing", "version": 1, "rounding": "explicit", "matrix": [[0, 1], [1, 0]]}
     assert "without coordinates" in solution_map(document, [[1]]).layout.annotations[0].text
-    assert not solution_map({"problem": "factoring"}, None).data
 
 
 def test_figures_serialise_to_plain_json() -> None:

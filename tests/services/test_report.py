@@ -156,6 +156,108 @@ def test_figures_are_valid_json(page: Page) -> None:
     assert all(figure["data"] and figure["layout"]["height"] for figure in figures)
 
 
+def with_factoring(results: Results, *solvers: str) -> Results:
+    """The results with six numbers beside, which the solvers factor in order; the others decline each other's."""
+    known = BestKnown(0, True, "every integer has a complete factorisation", "1801")
+    comparison = results.comparison
+    problems = {**dict.fromkeys(comparison.solvers, "routing"), **dict.fromkeys(solvers, "factoring")}
+    labels = {**comparison.solvers, **{solver: solver for solver in solvers}}
+    numbers = {
+        f"n{i}": Description(
+            "factoring", f"n{i}", f"n{i}", 16 + 8 * i, "bits", (), 0, {"family": ("semiprime", "smooth")[i % 2]}, known
+        )
+        for i in range(6)
+    }
+    instances = {**results.instances, **numbers}
+    runs, solutions = list(results.runs), dict(results.solutions)
+    for digest, instance in instances.items():
+        for label in labels:
+            run = Run(f"{label}/{digest}", digest, label, labels[label], 0, 1, Status.FINISHED, machine="box")
+            if problems[label] != instance.problem:
+                reason = f"solves {problems[label]}, not {instance.problem}"
+                runs.append(replace(run, status=Status.DECLINED, reason=reason))
+            elif label in solvers and digest == "n5":
+                runs.append(replace(run, status=Status.KILLED, trace=(Incumbent(0.1, 40),), partial=True))
+            elif label in solvers:
+                runs.append(replace(run, trace=(Incumbent(0.1 * (1 + list(solvers).index(label)), 0),)))
+                solutions[run.key] = ["3", "3", "7"]
+    comparison = replace(comparison, solvers=labels, problems=problems)
+    return replace(results, comparison=comparison, instances=instances, runs=tuple(runs), solutions=solutions)
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Results:
+    """Routing and factoring in one comparison."""
+    return with_factoring(make_results(), "sieve", "trial")
+
+
+def test_problems_have_their_own_sections(mixed: Results, tmp_path: Path) -> None:
+    """What averages is there once for each problem, no id twice; endings and environment are there once."""
+    render_report(mixed, tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for section in ("ranking", "time", "pairs", "instances"):
+        assert {f"routing-{section}", f"factoring-{section}"} <= set(ids)
+    assert {"routing", "factoring", "routing-routes", "factoring-sizes", "failures", "environment"} <= set(ids)
+    assert not {"factoring-routes", "routing-sizes"} & set(ids)
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert links == {"#summary", "#routing", "#factoring", "#failures", "#environment"}
+    assert "sieve solved 5 of 6 instances, as many as trial, and took the least of the budget" in page.text
+    assert "sieve and trial solve factoring; they declined the 12 routing instances." in page.text
+    assert "3^2 * 7" in page.text
+    figures = [attributes["data-figure"] for _, attributes in page.elements if attributes.get("class") == "plot"]
+    assert set(figures) <= set(ids)
+    assert not re.search(r"\bnan\b", page.text)
+
+
+def test_one_problem_of_numbers_has_plain_ids(mixed: Results, tmp_path: Path) -> None:
+    """Alone, factoring has the sections that any comparison has, and a link to each."""
+    render_report(mixed.by_problem()["factoring"], tmp_path / "report.html")
+    page = Page(tmp_path / "report.html")
+    ids = {attributes.get("id") for _, attributes in page.elements}
+    links = {attributes["href"] for tag, attributes in page.elements if tag == "a"}
+    assert {"ranking", "sizes", "time", "pairs", "instances"} <= ids
+    assert {(link or "")[1:] for link in links} <= ids
+
+
+def test_declines_of_another_problem_are_no_failures(mixed: Results) -> None:
+    """What a solver does not solve by nature is neither among the failures nor among its runs."""
+    (killed, other) = content.failures(mixed)
+    assert {killed.solver, other.solver} == {"sieve", "trial"}
+    assert killed.reason == "a part of the answer was left open"
+    assert {ending.solver: ending.num_runs for ending in content.endings(mixed)} == {
+        "ortools": 36, "pyvrp": 36, "savings": 36, "sieve": 6, "trial": 6
+    }  # fmt: skip
+
+
+def test_solved_instances_show_seconds_and_factors(mixed: Results) -> None:
+    """The quickest of a row is marked; what is solved in part says so and has no answer."""
+    results = mixed.by_problem()["factoring"]
+    rows = content.instance_rows(results, content.median_costs(results))
+    assert [cell.words for cell in rows[0].cells] == ["0.1", "0.2"]
+    assert [cell.best for cell in rows[0].cells] == [True, False]
+    assert rows[0].answer == "3^2 * 7"
+    assert [cell.words for cell in rows[5].cells] == ["partial", "partial"]
+    assert (rows[5].answer, rows[5].found) == ("", "none")
+    assert content.solved_percents(content.median_costs(results))["sieve"] == {
+        "n0": 100, "n1": 100, "n2": 100, "n3": 100, "n4": 100, "n5": 0
+    }  # fmt: skip
+
+
+def test_a_problem_without_a_solver_is_said(tmp_path: Path) -> None:
+    """Instances that no solver of the comparison takes are named in words, beside the others and alone."""
+    results = with_factoring(make_results())
+    assert results.comparison.problems.keys() == SOLVERS.keys()
+    alone = {digest: known for digest, known in results.instances.items() if known.problem == "factoring"}
+    only = replace(results, instances=alone, runs=tuple(run for run in results.runs if run.instance in alone))
+    for shown in (results, only):
+        render_report(shown, tmp_path / "report.html")
+        text = Page(tmp_path / "report.html").text
+        assert "No solver of this comparison solves factoring: nothing is said of its 6 instances." in text
+        assert "ortools, pyvrp and savings solve routing; they declined the 6 factoring instances." in text
+
+
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(1)>"'{{ 7*7 }}"""
 
 

@@ -1,6 +1,10 @@
 """The store gives back what it was given, once per key."""
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +25,7 @@ DESCRIPTIONS = [
 ]  # fmt: skip
 RUN = Run(
     key="k" * 64, instance=DESCRIPTIONS[1].digest, solver="b", spec="b", repetition=1, seed=2**31 - 1,
-    status=Status.FINISHED, reason="", trace=(Incumbent(0.25, 120, [[1, 2]]), Incumbent(1.5, 110, [[2, 1]])),
+    status=Status.CRASHED, reason="KeyError", trace=(Incumbent(0.25, 120, [[1, 2]]), Incumbent(1.5, 110, [[2, 1]])),
     num_reported=4, num_rejected=1, num_late=1, setup_seconds=0.5, wall_seconds=1.9, cpu_seconds=1.8,
     peak_bytes=2**33, involuntary_switches=3, disturbed=True, versions={"versus": "0.1.0"}, machine="m", log="log",
     finished_at="2026-11-20T10:00:00+00:00",
@@ -31,7 +35,7 @@ RUN = Run(
 @pytest.fixture
 def store(tmp_path):
     """A new store that holds a comparison without runs."""
-    store = Store.in_folder(tmp_path / "new" / "folder", create=True)
+    store = Store.in_folder(tmp_path / "new" / "folder", write=True)
     store.add_comparison(COMPARISON, [(d, {"document of": d.name}) for d in DESCRIPTIONS], {"machine": "m"})
     yield store
     store.close()
@@ -61,7 +65,7 @@ def test_run_comes_back_whole(store):
 def test_same_key_again_replaces_the_run(store):
     """A retry writes one row, not two."""
     store.save_run("c", RUN)
-    again = dataclasses.replace(RUN, status=Status.CRASHED, trace=())
+    again = dataclasses.replace(RUN, status=Status.NO_SOLUTION, trace=())
     store.save_run("c", again)
     assert store.results("c").runs == (again,)
     assert store.run_keys("c") == {RUN.key}
@@ -89,9 +93,88 @@ def test_reopened_store_keeps_everything(store, tmp_path):
     """Closing and opening again loses nothing and migrates nothing twice."""
     store.save_run("c", RUN)
     store.close()
-    again = Store.in_folder(tmp_path / "new" / "folder", create=False)
+    again = Store.in_folder(tmp_path / "new" / "folder", write=False)
     assert again.results("c").runs == (RUN,)
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({"status": Status.CRASHED}, True),
+        ({"status": Status.FINISHED}, False),
+        ({"status": Status.KILLED}, False),
+        ({"status": Status.KILLED, "trace": ()}, True),
+        ({"status": Status.FINISHED, "partial": True}, True),
+        ({"status": Status.DECLINED, "trace": ()}, True),
+    ],
+)
+def test_logs_come_with_the_runs_that_did_not_end_well(store, changes, kept):
+    """Where a run ended with an answer, nobody asks for its log; the store has it all the same."""
+    store.save_run("c", dataclasses.replace(RUN, **changes))
+    (run,) = store.results("c").runs
+    assert run.log == ("log" if kept else "")
+    with store.engine.connect() as connection:
+        assert connection.scalar(sa.select(tables.runs.c.log)) == "log"
+
+
+def test_one_writes_while_others_read(store, tmp_path):
+    """A second writer is refused with the first one's process id until that closes; readers are not."""
+    folder = tmp_path / "new" / "folder"
+    with pytest.raises(InvalidInput, match=rf"folder: another versus \(pid {os.getpid()}\) is writing here"):
+        Store.in_folder(folder, write=True)
+    reader = Store.in_folder(folder, write=False)
+    assert reader.comparisons() == [COMPARISON]
+    reader.close()
+    store.close()
+    Store.in_folder(folder, write=True).close()
+
+
+def test_failed_opening_leaves_the_folder_free(tmp_path):
+    """Whoever could not open the store does not lock others out."""
+    (tmp_path / "versus.sqlite").write_bytes(b"no database" * 1000)
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="cannot be opened as a store"):
+            Store.in_folder(tmp_path, write=True)
+
+
+READ = """
+import sys
+from pathlib import Path
+from services.store.store import Store
+store = Store.in_folder(Path(sys.argv[1]), write=False)
+print(store.results("c").runs[0].key)
+"""
+
+
+@pytest.mark.parametrize("writing", [False, True], ids=["at rest", "being written"])
+def test_folder_that_cannot_be_written_to_is_read(store, tmp_path, writing):
+    """Results are read from a read-only folder, as a medium or another user's, and nothing appears in it."""
+    store.save_run("c", RUN)
+    if not writing:
+        store.close()
+    folder = tmp_path / "what?" / "folder"
+    shutil.copytree(tmp_path / "new" / "folder", folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    command = [sys.executable, "-c", READ, str(folder)]
+    if os.geteuid() == 0:  # permissions do not stop root, but a read-only mount does
+        script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-c", script, str(folder), *command]
+        if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0:
+            pytest.skip("root without the right to mount: nothing here cannot be written to")
+    folder.chmod(0o555)
+    read = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert read.stdout.split() == [RUN.key], read.stderr
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_store_of_a_newer_version_is_refused(store, tmp_path):
+    """Nothing is read from, or written to, a schema that this version does not know."""
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    with pytest.raises(InvalidInput, match=r"versus\.sqlite: was written by a newer versus \(schema 9999\)"):
+        Store.in_folder(tmp_path / "new" / "folder", write=False)
 
 
 def test_instances_are_stored_once(store):
@@ -112,7 +195,7 @@ def test_failed_comparison_leaves_nothing_behind(store):
 def test_folder_without_a_store_is_refused(tmp_path):
     """Reading never creates a store."""
     with pytest.raises(InvalidInput, match=r"no results here; expected versus\.sqlite"):
-        Store.in_folder(tmp_path, create=False)
+        Store.in_folder(tmp_path, write=False)
     assert list(tmp_path.iterdir()) == []
 
 

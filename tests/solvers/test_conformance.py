@@ -10,10 +10,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from instances.factoring import referee as factoring_referee
+from instances.factoring.instance import FactoringInstance
+from instances.factoring.solution import Factors
 from instances.routing.referee import verify
 from instances.routing.solution import Routes
 from solvers import registry, spec
 from solvers.conformance import RecordingSearch, check
+from solvers.factoring.examples import examples as factoring_examples
 from solvers.routing.examples import examples
 from solvers.search import unhonoured
 
@@ -29,6 +33,20 @@ BUILT_IN = [
     "simulated-annealing:move=insert",
     "ortools",
     "pyvrp",
+]
+FACTORING = [
+    "trial",
+    "trial:order=descending",
+    "trial:order=random",
+    "trial:candidates=primes",
+    "trial:order=random,candidates=primes",
+    "fermat",
+    "rho",
+    "pm1",
+    "ecm",
+    "quadratic-sieve",
+    "cpsat",
+    "cpsat:model=bits",
 ]
 # Each starts an interpreter; so only those that differ in what the file must hold.
 EXEC_EXAMPLES = {
@@ -47,6 +65,12 @@ EXEC_EXAMPLES = {
 def test_built_in_solvers_conform(solver: str) -> None:
     """The check, with the referee, has nothing to say against them."""
     assert check(solver, seconds=0.2, verify=verify) == []
+
+
+@pytest.mark.parametrize("solver", FACTORING)
+def test_factoring_solvers_conform(solver: str) -> None:
+    """So it is with the factoring solvers and their referee."""
+    assert check(solver, seconds=5, verify=factoring_referee.verify) == []
 
 
 def test_exec_conforms(tmp_path: Path) -> None:
@@ -75,19 +99,25 @@ def test_exec_conforms(tmp_path: Path) -> None:
 
 
 def test_all_built_in_solvers_are_covered() -> None:
-    """A routing solver that is registered by this distribution is in the list above."""
-    routing = {
+    """A solver that is registered by this distribution, but for the neural ones, is in the lists above."""
+    registered = {
         name
         for name, entry in registry.solver_entry_points().items()
         if entry.dist is not None and entry.dist.name == "versus" and not entry.value.startswith("solvers.neural")
     }
-    assert routing <= {spec.parse(solver)[0] for solver in BUILT_IN} | {"exec"}
+    assert registered == {spec.parse(solver)[0] for solver in BUILT_IN + FACTORING} | {"exec"}
 
 
 def test_every_example_has_a_solution() -> None:
     """Insertion solves each of the instances of the check, so none asks the impossible."""
     for label, instance in examples().items():
         assert all(verify(instance, solution).feasible for solution in _reports("insertion", instance)), label
+
+
+def test_every_number_is_factored() -> None:
+    """Trial division ends each of the factoring examples with nothing but primes."""
+    for label, instance in factoring_examples().items():
+        assert factoring_referee.verify(instance, _reports("trial", instance)[-1]).complete, label
 
 
 def _reports(name: str, instance: Any) -> list[Any]:
@@ -153,6 +183,28 @@ def test_a_faulty_run_is_named(message: str) -> None:
     assert any(message in finding for finding in findings), findings
 
 
+FAULTY_FACTORS = {
+    "accepted are Factors of a tuple of int": lambda self, i, s: s.report(Factors([i.n])),  # type: ignore[arg-type]
+    "is Routes(routes=((7919,),)); accepted are Factors": lambda self, i, s: s.report(Routes(((i.n,),))),
+    "solution 1 is infeasible": lambda self, i, s: s.report(Factors((i.n, 2))),
+}
+
+
+@pytest.mark.parametrize("message", FAULTY_FACTORS)
+def test_faulty_factors_are_named(message: str) -> None:
+    """A factoring solver is told of the wrong type and of the wrong product."""
+    solver = _attribute(problem="factoring", honours=frozenset(), solve=FAULTY_FACTORS[message])
+    prime = {"a prime": FactoringInstance(7919)}
+    findings = check(solver, seconds=0.1, verify=factoring_referee.verify, instances=prime)
+    assert any(message in finding for finding in findings), findings
+
+
+def test_a_partial_factorisation_is_no_fault() -> None:
+    """A composite part is feasible, and the check asks for no more."""
+    solver = _attribute(problem="factoring", honours=frozenset(), solve=lambda self, i, s: s.report(Factors((i.n,))))
+    assert check(solver, seconds=0.1, verify=factoring_referee.verify) == []
+
+
 def test_an_overrun_is_named() -> None:
     """A solver that goes on, and reports late, is told both."""
     plain = {"no constraint": examples()["no constraint"]}
@@ -169,7 +221,7 @@ FAULTY_CLASSES: dict[str, Callable[[], Any]] = {
     "is not a frozen dataclass": lambda: type("Plain", (), {})(),
     "has no docstring": lambda: _attribute(__doc__=""),
     "has no attribute problem": lambda: _attribute(problem=None),
-    "problem is 'sorting'; there are examples of routing": lambda: _attribute(problem="sorting"),
+    "problem is 'sorting'; there are examples of routing, factoring": lambda: _attribute(problem="sorting"),
     "has no attribute honours": lambda: _attribute(honours={"capacity"}),
     "has no attribute packages": lambda: _attribute(packages="numpy"),
     "packages names 'no-such-thing', which is not installed": lambda: _attribute(packages=("no-such-thing",)),

@@ -1,6 +1,7 @@
 """``exec`` starts any program, fills in its command, reads what it prints, and ends it."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -137,6 +138,26 @@ def test_a_program_that_goes_on_is_killed_with_its_children(tmp_path: Path) -> N
     assert solutions(search) == [Routes(((1,),))]
     for pid in map(int, pids.read_text().split()):
         assert _gone(pid)
+
+
+def test_a_program_dies_with_the_solver(tmp_path: Path) -> None:
+    """A solver process that is killed in the middle leaves no program behind."""
+    record = tmp_path / "pid"
+    program = f"import os, time; open({str(record)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = (
+        "import sys\n"
+        "from solvers.external import Exec\n"
+        "from solvers.conformance import RecordingSearch\n"
+        "from solvers.routing.examples import examples\n"
+        "Exec(command=sys.argv[1]).solve(examples()['capacity'], RecordingSearch(60, seed=1))\n"
+    )
+    command = f'{sys.executable} -S -c "{program}" {{instance}}'
+    with subprocess.Popen([sys.executable, "-c", code, command]) as solver:
+        while not record.exists() or not record.read_text():
+            assert solver.poll() is None
+            time.sleep(0.02)
+        solver.kill()
+    assert _gone(int(record.read_text()))
 
 
 def _gone(pid: int) -> bool:

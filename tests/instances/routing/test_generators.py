@@ -1,12 +1,10 @@
 """The generators: reproducible, of the stated size, in independent streams, plain about bad requests."""
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from instances import bundled
 from instances.errors import InvalidInput
 from instances.routing import document
 from instances.routing.generators import KINDS, generate, sample_uniform, sample_x, shifts, stream_seed
@@ -185,28 +183,3 @@ def test_x_batches_scale_to_the_unit_square() -> None:
     sample = sample_x(np.random.default_rng(1), 8, 30)
     assert sample.unit_coordinates.shape == (8, 31, 2) and sample.unit_coordinates.max() <= 1
     assert sample.capacity is not None and (sample.capacity > 0).all()
-
-
-def test_bundled_files_are_what_the_generators_make() -> None:
-    """The bundled instances can be made again, digest by digest; a change here moves results."""
-    made = bundled.make()
-    assert [path.stem for path in bundled.paths()] == list(made)
-    for path in bundled.paths():
-        stored = [document.load(json.loads(line)) for line in path.read_text().splitlines()]
-        assert [(i.name, i.digest) for i in stored] == [(i.name, i.digest) for i in made[path.stem]]
-
-
-def test_bundled_set_is_what_it_claims() -> None:
-    """Three families, at least 20 instances, 20 to 200 customers, below 400 KB together."""
-    members = [member for family in bundled.make().values() for member in family]
-    assert len(bundled.paths()) == 3 and len(members) >= 20
-    assert all(20 <= member.num_customers <= 200 for member in members)
-    assert len({member.name for member in members}) == len(members)
-    assert sum(path.stat().st_size for path in bundled.paths()) < 400_000
-
-
-def test_bundled_files_can_be_written(tmp_path: Any) -> None:
-    """`write` reproduces the stored files byte for byte."""
-    bundled.write(tmp_path)
-    for path in bundled.paths():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes()

@@ -49,3 +49,5 @@ def test_documents_and_verdicts_pass_through() -> None:
     assert ROUTING.load(ROUTING.dump(instance)) == instance
     assert ROUTING.load_solution(ROUTING.dump_solution(solution)) == solution
     assert ROUTING.verify(instance, solution).cost == 20
+    assert ROUTING.solution_words(solution) == "1 route"
+    assert ROUTING.solution_words(Routes(((1,), (2,)))) == "2 routes"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from services.analysis.inference import holm, mean_intervals, rank_biserial, signed_rank_p
+from services.analysis.inference import holm, mean_intervals, rank_biserial, signed_rank_p, wilson_interval
 
 
 @pytest.mark.parametrize("num_rows", [2, 3, 7, 30, 200])
@@ -123,3 +123,15 @@ def test_rank_biserial() -> None:
     assert rank_biserial(np.zeros(4)) == 0
     assert rank_biserial(np.empty(0)) == 0
     assert rank_biserial(np.array([-1.0, 2.0, 3.0])) == pytest.approx((2 + 3 - 1) / 6)
+
+
+@pytest.mark.parametrize(("num_successes", "number"), [(0, 1), (1, 1), (0, 20), (7, 20), (20, 20), (133, 1000)])
+def test_wilson_interval_is_that_of_scipy(num_successes: int, number: int) -> None:
+    theirs = stats.binomtest(num_successes, number).proportion_ci(method="wilson")
+    ours = wilson_interval(num_successes, number)
+    assert ours.value == num_successes / number
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_wilson_interval_of_nothing_is_nan() -> None:
+    assert math.isnan(wilson_interval(0, 0).value)

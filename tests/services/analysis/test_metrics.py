@@ -1,6 +1,7 @@
 """Metrics of one run against hand-computed values."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -20,13 +21,6 @@ def test_percent_gap() -> None:
     assert metrics.percent_gap(95, 100) == -5
     assert metrics.percent_gap(0, 0) == 0
     assert metrics.percent_gap(7, 0) == math.inf
-
-
-def test_capped_gap_never_punishes_an_answer_more_than_none() -> None:
-    assert metrics.capped_gap(130, 100) == 30
-    assert metrics.capped_gap(1000, 100) == metrics.capped_gap(None, 100) == metrics.GAP_CAP
-    assert metrics.capped_gap(5, 0) == metrics.GAP_CAP
-    assert metrics.capped_gap(5, None) == metrics.GAP_CAP
 
 
 @pytest.mark.parametrize(
@@ -70,21 +64,25 @@ def test_dimacs_integral() -> None:
     assert metrics.dimacs_integral(run_of((1.0, 104), (3.0, 101)), 100, 4.0) == pytest.approx(by_hand)
 
 
-def test_gap_at_reads_the_trace_from_the_arrival_on() -> None:
+def test_costs_at_reads_the_trace_from_the_arrival_on() -> None:
     run = run_of((1.0, 120), (2.0, 105))
-    assert [metrics.gap_at(run, 100, seconds) for seconds in (0.5, 1.0, 1.9, 2.0, 9.0)] == [100, 20, 20, 5, 5]
-    assert metrics.gap_at(run_of(), 100, 1.0) == metrics.GAP_CAP
+    assert metrics.costs_at(run, [0.5, 1.0, 1.9, 2.0, 9.0]).tolist() == [math.inf, 120, 120, 105, 105]
 
 
-def test_seconds_to_best_and_to_a_gap() -> None:
-    """The last arrival, and the first at which the target was met."""
+def test_seconds_to_best_are_those_of_an_answer() -> None:
+    """The last arrival; none without an incumbent, and none where the last leaves a part open."""
     run = run_of((1.0, 120), (2.0, 105), (3.0, 100))
     assert metrics.seconds_to_best(run) == 3.0
     assert metrics.seconds_to_best(run_of()) is None
-    assert metrics.seconds_to_gap(run, 100, 5.0) == 2.0
-    assert metrics.seconds_to_gap(run, 100, 4.9) == 3.0
-    assert metrics.seconds_to_gap(run, 99, 1.0) is None
-    assert metrics.seconds_to_gap(run, None, 1.0) is None
+    assert metrics.seconds_to_best(replace(run, partial=True)) is None
+
+
+@pytest.mark.parametrize(("known", "binary"), [([0, 0], True), ([0, None], False), ([0, 5], False)])
+def test_solved_or_not_where_all_best_known_costs_are_zero(make_results, known, binary) -> None:
+    """The data decide, not the problem's name; of no instance nothing is said."""
+    results = make_results({"a": [[3], [3]]}, known)
+    assert metrics.solved_or_not(results) is binary
+    assert not metrics.solved_or_not(replace(results, instances={}))
 
 
 def test_references_are_best_known_else_best_found(make_results) -> None:
@@ -97,6 +95,12 @@ def test_references_are_best_known_else_best_found(make_results) -> None:
         (7, "best of comparison"),
         (None, "best of comparison"),
     ]
+
+
+def test_a_partial_answer_is_no_reference(make_results, change_runs) -> None:
+    """What leaves a part open is not the best of the comparison, however low its cost."""
+    results = change_runs(make_results({"a": [[5]], "b": [[8]]}), "a", partial=True)
+    assert metrics.reference_costs(results) == {"digest-0": (8, "best of comparison")}
 
 
 def test_display_cost_is_the_nearest_float() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from instances.errors import InvalidInput
 from services.analysis.comparable import check_comparable
+from services.analysis.overview import overview, overviews
+from services.analysis.sentences import listed, other_problems
 from services.analysis.statistics import (
-    conclusion,
     declared_pairs,
     default_times,
     gap_over_time,
@@ -19,9 +20,12 @@ from services.analysis.statistics import (
     rank,
     relative_differences,
     shifted_geometric_mean,
-    times_to_target,
 )
 from services.records import Results, Status
+
+
+def conclusion(results: Results) -> list[str]:
+    return list(overview(results).sentences)
 
 
 def constant(cost, num_instances=8, num_seeds=1):
@@ -73,6 +77,12 @@ def test_dimacs_needs_a_positive_best_known_cost_everywhere(make_results) -> Non
         assert row.dimacs_integral is None
 
 
+def test_rank_counts_the_instances_at_the_reference(make_results) -> None:
+    """Reached or beaten, by the median over seeds; what is not answered is not reached."""
+    (row,) = rank(make_results({"a": [[100, 100, 101], [99], [101], [None]]}, 100))
+    assert (row.num_reached, row.num_answered, row.num_instances) == (2, 3, 4)
+
+
 def test_rank_takes_only_instances_every_solver_was_run_on(make_results) -> None:
     """An interrupted comparison does not compare means over different instances."""
     results = make_results({"a": [[110], [190]], "b": [[110], [110]]}, 100)
@@ -104,7 +114,7 @@ def test_nothing_run_at_all(make_results) -> None:
     assert all(math.isnan(point.value) for curve in gap_over_time(results) for point in curve.gap)
     assert leader_by_time(results) == []
     assert [profile.num_answered for profile in performance_profile(results)] == [0, 0]
-    assert [row.num_reached for row in times_to_target(results)] == [0, 0]
+    assert [row.num_reached for row in rank(results)] == [0, 0]
     assert conclusion(results)[0] == "Nothing can be concluded: no instance was run by every solver."
 
 
@@ -261,16 +271,6 @@ def test_performance_profile_of_cost_zero(make_results) -> None:
     assert (first.fractions, second.fractions, second.num_answered) == ((1.0,), (0.0,), 0)
 
 
-def test_times_to_target_in_three_modes(make_results) -> None:
-    """All counts a miss at the budget, penalised at ten budgets, common leaves it out for both."""
-    hit, miss = [[(2.0, 101)]], [[(2.0, 150)]]
-    row, other = times_to_target(make_results({"a": [hit, miss], "b": [hit, hit]}, 100, budget=4.0), 1.0)
-    assert (row.num_reached, row.num_common, row.num_answered, other.num_reached) == (1, 1, 2, 2)
-    assert row.seconds_all == pytest.approx(math.sqrt(12 * 14) - 10)
-    assert row.seconds_penalised == pytest.approx(math.sqrt(12 * 50) - 10)
-    assert row.seconds_common == other.seconds_common == pytest.approx(2)
-
-
 def test_shifted_geometric_mean() -> None:
     assert shifted_geometric_mean([0.0, 30.0]) == pytest.approx(math.sqrt(10 * 40) - 10)
     assert shifted_geometric_mean([1.0, 4.0], shift=0.0) == pytest.approx(2)
@@ -308,7 +308,7 @@ def test_conclusion_tells_the_limits(make_results, change_runs) -> None:
     results = make_results({"a": [[9], [5]], "b": [[None], [6]]}, [10, None])
     said = conclusion(change_runs(results, "a", disturbed=True))
     assert "b left 1 of 2 instances unanswered; each counts at a gap of 100 %." in said
-    assert "2 of 2 runs of a were disturbed by other load." in said
+    assert "2 of 4 runs were disturbed by other load: a 2." in said
     assert "Gaps are to the best-known cost on 1 instance and the best cost of this comparison on 1 instance." in said
     assert "a found a better solution than the best-known one of instance-0: 9 against 10." in said
 
@@ -342,6 +342,46 @@ def test_different_facts_of_instances_are_not_averaged(make_results) -> None:
     other = replace(results.instances["digest-0"], digest="other", properties={"rounding": "exact"})
     with pytest.raises(InvalidInput, match="rounding is exact, elsewhere nearest"):
         rank(replace(results, instances={**results.instances, "other": other}))
+
+
+def test_problems_are_not_averaged(make_results) -> None:
+    """Neither instances of two problems nor a solver of another one; by_problem() parts them."""
+    results = make_results({"a": [[1], [1]], "b": [[1], [1]]}, 10)
+    known = results.instances
+    mixed = replace(results, instances={**known, "digest-1": replace(known["digest-1"], problem="factoring")})
+    for function in (rank, pairs, gap_over_time, leader_by_time, performance_profile):
+        with pytest.raises(InvalidInput, match=r"holds routing and factoring, which are not averaged together"):
+            function(mixed)
+    with pytest.raises(InvalidInput, match="holds routing and factoring"):
+        rank(renamed(results, problems={"a": "routing", "b": "factoring"}))
+    parts = renamed(mixed, problems={"a": "routing", "b": "factoring"}).by_problem()
+    assert {problem: [row.solver for row in rank(part)] for problem, part in parts.items()} == {
+        "routing": ["a"],
+        "factoring": ["b"],
+    }
+
+
+def test_a_problem_that_no_solver_solves_is_said(make_results) -> None:
+    """No crash: there is nothing to rank, and the sentence says why."""
+    results = renamed(make_results({"a": [[None]] * 3}, 10), problems={"a": "factoring"})
+    part = overviews(results)["routing"]
+    assert part.sentences == ("No solver of this comparison solves routing: nothing is said of its 3 instances.",)
+    assert (part.ranking, part.pairs) == ((), ())
+
+
+def test_declines_of_another_problem_are_one_sentence(make_results, change_runs) -> None:
+    """Solvers of one problem together; a decline within the own problem is another matter."""
+    results = make_results({"a": [[None]] * 2, "b": [[None]] * 2, "c": [[1], [None]]}, 10)
+    results = renamed(results, problems={"a": "factoring", "b": "factoring", "c": "routing"})
+    for solver in ("a", "b", "c"):
+        results = change_runs(results, solver, status=Status.DECLINED)
+    assert other_problems(results) == ["a and b solve factoring; they declined the 2 routing instances."]
+    one = change_runs(results, "b", status=Status.CRASHED)
+    assert other_problems(one) == ["a solves factoring; it declined the 2 routing instances."]
+
+
+def test_listed() -> None:
+    assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
 
 
 def test_one_label_means_one_solver(make_results) -> None:

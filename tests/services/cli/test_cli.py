@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ VERSUS = str(Path(sys.executable).with_name("versus"))
 def versus(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does."""
     return subprocess.run([VERSUS, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """The command's cache is not the user's."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -135,11 +145,14 @@ def test_solve_without_answer_exits_1(folder):
         (["info", "first.vrp", "--rounding", "roughly"], "roughly"),
         (["verify", "first.vrp", "none.sol"], "none.sol"),
         (["compare", "first.vrp", "--solver", "savings"], "--out: is needed"),
-        (["compare", "first.vrp", "--out", "x"], "at least one solver"),
+        (["compare", "first.vrp", "--out", "x"], "--solver: at least one is needed"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--seeds", "0"], "--seeds: is 0; accepted are"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--batch", "8"], "--batch: is 8"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--budget", "soon"], "--budget: 'soon' is no"),
         (["compare", "first.vrp", "--solver", "no-such", "--out", "x"], "unknown; there are: "),
         (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--jobs", "999"], "--jobs: 999 jobs"),
         (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--threads", "999"], "--threads"),
-        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--reference", "b"], "is none of the solvers"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--reference", "b"], "--reference: 'b' is"),
         (["compare", "none.toml", "--out", "x"], "no such file"),
         (["report", "."], "no results here"),
         (["export", "."], "no results here"),
@@ -207,6 +220,18 @@ def test_compare_again_runs_nothing_and_shows_the_same(compared, folder):
     assert versus("export", out).stdout == before
 
 
+def test_compare_as_json_is_by_problem(compared):
+    """One shape for one problem and for several: conclusion, ranking and pairs under the problem's name."""
+    out, _ = compared
+    document = json.loads(versus("compare", out / "comparison.toml", "--json").stdout)
+    assert set(document) == {"problems", "notes", "report"}
+    (routing,) = document["problems"].values()
+    assert document["problems"].keys() == {"routing"}
+    assert {row["solver"] for row in routing["ranking"]} == {"savings", "nearest", "pyvrp:iterations=20"}
+    assert [pair["measure"] for pair in routing["pairs"]] == ["cost"] * 3
+    assert routing["conclusion"] and routing["largest_sizes"] == []
+
+
 def test_options_beside_a_definition_file_are_refused(compared):
     """A file defines the whole comparison; nothing beside it is silently ignored."""
     out, _ = compared
@@ -257,12 +282,16 @@ def test_export_has_a_row_for_each_run(compared, tmp_path):
     assert pq.read_table(file).to_pylist() == as_json
 
 
-def test_report_can_be_made_again(compared):
-    """The report is a function of the store."""
+def test_report_can_be_made_again(compared, tmp_path):
+    """The report is a function of the store, and can be written elsewhere."""
     out, _ = compared
     (out / "report.html").unlink()
+    elsewhere = tmp_path / "page.html"
+    made = versus("report", out, "--out", elsewhere)
+    assert (made.returncode, made.stdout) == (0, f"{elsewhere}\n")
+    assert not (out / "report.html").exists()
     assert versus("report", out).returncode == 0
-    assert (out / "report.html").stat().st_size > 1_000_000
+    assert (out / "report.html").stat().st_size == elsewhere.stat().st_size > 1_000_000
 
 
 def test_incomplete_comparison_exits_1(folder, tmp_path):
@@ -290,7 +319,9 @@ def test_interrupt_exits_130_and_leaves_no_child(folder, tmp_path):
         # Whoever runs the tests in the background may have SIGINT ignored, which children inherit.
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    _wait_for_child(process)
+    # Before there is a store, children are asked for their parameters only.
+    _wait_for(lambda: (tmp_path / "out" / "versus.sqlite").exists(), process)
+    _wait_for(lambda: _solver_children(process.pid), process)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -299,12 +330,32 @@ def test_interrupt_exits_130_and_leaves_no_child(folder, tmp_path):
     assert _solver_children(process.pid) == []
 
 
-def _wait_for_child(process: subprocess.Popen[str]) -> None:
+def test_two_comparisons_do_not_write_into_one_folder(folder, tmp_path):
+    """The second is refused while the first lives, and reading is not; when the first is killed, the way is free."""
+    out = tmp_path / "out"
+    command = ["compare", str(folder / "set.jsonl"), "--solver", "savings", "--solver", "ortools", "--out", str(out)]
+    # Savings are done at once, and OR-Tools takes the whole of its 60 s.
+    with subprocess.Popen([VERSUS, *command, "--budget", "60s"], stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_for(lambda: _finished(out), process)
+            refused = versus(*command, "--budget", "60s")
+            assert refused.returncode == 2
+            assert refused.stderr == f"versus: {out}: another versus (pid {process.pid}) is writing here\n"
+            assert len(_rows(out)) >= 1
+            assert process.poll() is None
+        finally:
+            process.kill()
+    other = versus(*command, "--budget", "1s")
+    assert "holds a comparison of other instances" in other.stderr
+
+
+def _wait_for(event: Callable[[], object], process: subprocess.Popen) -> None:
+    """Wait until it is so, at most a minute and while the process lives."""
     deadline = time.monotonic() + 60
-    while not _solver_children(process.pid):
+    while not event():
         assert process.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def _solver_children(parent: int) -> list[str]:
@@ -320,7 +371,8 @@ def _solver_children(parent: int) -> list[str]:
     return found
 
 
-def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp_path):
+@pytest.mark.parametrize("num_kept", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5, 18, 25))])
+def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp_path, num_kept):
     """After SIGKILL in the middle, the same command finishes the rest; the data equal an uninterrupted run's."""
     arguments = [
         "compare", folder / "set.jsonl", "--solver", "savings", "--solver", "insertion",
@@ -329,14 +381,11 @@ def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp
     whole, broken = tmp_path / "whole" / "same", tmp_path / "broken" / "same"
     assert versus(*arguments, "--out", whole).returncode == 0
     process = subprocess.Popen([VERSUS, *map(str, arguments), "--out", str(broken)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while _finished(broken) < 10 and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    _wait_for(lambda: _finished(broken) >= num_kept, process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     kept = _rows(broken)
-    assert 10 <= len(kept) < 36
+    assert num_kept <= len(kept) < 36
     assert versus(*arguments, "--out", broken).returncode == 0
     resumed = _rows(broken)
     assert len(resumed) == len({(row["instance_digest"], row["solver"], row["repetition"]) for row in resumed}) == 36

@@ -295,3 +295,82 @@ class Unpreparable(_Routing):
 
     def prepare(self) -> "_Routing":
         raise OSError("no weights here")
+
+
+@dataclass(frozen=True)
+class Ticking(_Routing):
+    """Reports ever better answers, ten milliseconds apart, then hangs."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        customers = instance.customers.tolist()
+        for joined in range(1, 4):
+            search.report(Routes((tuple(customers[:joined]), *((customer,) for customer in customers[joined:]))))
+            time.sleep(0.01)
+        while True:
+            time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Unlucky(_Routing):
+    """Reports what a hostile referee stumbles over, then a good answer."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        search.report(Routes(((13,),)))
+        search.report(singles(instance))
+
+
+@dataclass(frozen=True)
+class Restless(_Routing):
+    """Leaves a thread behind that computes for ever."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        def spin() -> None:
+            while True:
+                sum(range(1000))
+
+        threading.Thread(target=spin, daemon=True).start()
+        search.report(singles(instance))
+
+
+@dataclass(frozen=True)
+class Delegating(_Routing):
+    """Lets a process compute, and does not wait for its end."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        code = "while True: sum(range(1000))"
+        subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True)
+        time.sleep(0.8)
+        search.report(singles(instance))
+
+
+@dataclass(frozen=True)
+class Choking(_Routing):
+    """Runs out of memory while it prepares."""
+
+    def prepare(self) -> "Choking":
+        bytearray(1 << 40)
+        return self
+
+
+@dataclass(frozen=True)
+class Falling(_Routing):
+    """Dies by a signal while it prepares."""
+
+    def prepare(self) -> "Falling":
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return self
+
+
+@dataclass(frozen=True)
+class Bloated(_Routing):
+    """Leaves no memory for an instance."""
+
+    hoard: ClassVar[list[bytearray]] = []
+
+    def prepare(self) -> "Bloated":
+        try:
+            while True:
+                self.hoard.append(bytearray(1 << 20))
+        except MemoryError:
+            del self.hoard[-2:]
+        return self

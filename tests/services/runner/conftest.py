@@ -10,6 +10,7 @@ import pytest
 from instances.problems import problem_of
 from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
+from services.runner.hearing import Judge
 from services.runner.machine import core_slots
 from services.runner.slot import Slot, Task
 
@@ -19,7 +20,8 @@ SOLVERS = (
     "trivial", "declining", "hanging", "stubborn", "hoarding", "odd-failure", "nested",
     "unspeakable", "littering", "leaking", "leaking-grandchild", "forking", "deserting",
     "flooding", "flooding-reports", "garbling", "infeasible", "late", "dying", "raising", "exiting",
-    "haunting", "counting", "unpreparable",
+    "haunting", "counting", "unpreparable", "ticking", "unlucky", "restless", "delegating",
+    "choking", "falling", "bloated",
 )  # fmt: skip
 
 
@@ -65,3 +67,14 @@ def task(instance: RoutingInstance) -> Callable[..., Task]:
         return Task(f"key of {spec}", problem_of(on), on, on.digest, spec, spec, 0, seed, budget)
 
     return make
+
+
+@pytest.fixture
+def referee(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give the slot a judge whose referee misbehaves in a way of hostile_judge."""
+
+    def misbehave(manner: str) -> None:
+        monkeypatch.setenv("HOSTILE_REFEREE", manner)
+        slot._judge = Judge(slot.cores, "hostile_judge")
+
+    return misbehave

@@ -10,9 +10,10 @@ import pytest
 from instances.errors import InvalidInput
 from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
-from services.records import Status
+from services.records import Incumbent, Status
+from services.runner import proc
 from services.runner.process import SolverProcess
-from services.runner.slot import TRACE_LENGTH, _Judge, _thinned
+from services.runner.slot import TRACE_LENGTH, _thinned
 
 SINGLES_COST = 2 * 10 * sum(range(1, 21))
 
@@ -65,9 +66,13 @@ def test_no_process_of_a_solver_outlives_its_run(slot, task, tmp_path, spec, sta
 
 def _alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return _state(pid) not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_flood_of_output_keeps_only_the_end_of_the_log(slot, task):
@@ -233,23 +238,51 @@ def test_child_is_pinned_to_the_slots_cores(slot, task):
     assert os.sched_getaffinity(process._process.pid) == set(slot.cores)
 
 
-def test_long_traces_are_thinned_to_their_first_and_last(task):
+@pytest.mark.parametrize("length", [1, TRACE_LENGTH, TRACE_LENGTH + 1, 1000])
+def test_long_traces_are_thinned_to_their_first_and_last(length):
     """A trace keeps at most 200 incumbents, the first and the last among them, in order."""
-    judge = _Judge(task("trivial"), lambda incumbent: None)
-    size = 60
-    angle = np.linspace(0, 6, size)
-    coordinates = (1000 * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.int64)
-    tsp = RoutingInstance(rounding=Rounding.NEAREST, coordinates=coordinates, num_vehicles=1)
-    judge.task = task("trivial", on=tsp)
-    order = np.random.default_rng(1).permutation(np.arange(1, size)).tolist()
-    for i in range(size - 1):
-        for j in range(size - 2 - i):
-            if order[j] > order[j + 1]:
-                order[j], order[j + 1] = order[j + 1], order[j]
-                judge.hear(0.001, [order])
-    assert len(judge.trace) > TRACE_LENGTH
-    thinned = _thinned(judge.trace)
-    assert len(thinned) == TRACE_LENGTH
-    assert (thinned[0], thinned[-1]) == (judge.trace[0], judge.trace[-1])
-    costs = [incumbent.cost for incumbent in thinned]
-    assert costs == sorted(costs, reverse=True)
+    trace = [Incumbent(float(i), -i) for i in range(length)]
+    thinned = _thinned(trace)
+    assert len(thinned) == len(set(thinned)) == min(length, TRACE_LENGTH)
+    assert (thinned[0], thinned[-1]) == (trace[0], trace[-1])
+    assert list(thinned) == sorted(thinned, key=lambda incumbent: incumbent.seconds)
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "reason"),
+    [
+        ("choking", Status.MEMORY, "MemoryError while it prepared"),
+        ("falling", Status.CRASHED, "killed by SIGSEGV while it prepared"),
+        ("bloated", Status.MEMORY, "exit code 1 while the instance was loaded"),
+    ],
+)
+def test_death_before_the_start_is_no_unavailability(slot, task, spec, status, reason):
+    """A child that dies or has no memory while it prepares or takes the instance crashed, and the next run is made."""
+    matrix = np.ones((1500, 1500), dtype=int)
+    np.fill_diagonal(matrix, 0)
+    large = RoutingInstance(rounding=Rounding.EXPLICIT, matrix=matrix, num_vehicles=1)
+    run = slot.run(task(spec, on=large))
+    assert (run.status, run.reason) == (status, reason)
+    assert slot.run(task("trivial")).status is Status.FINISHED
+
+
+def test_idle_child_is_stopped(slot, task):
+    """A thread that a run left behind takes no time from the next solver; its child still answers the next run."""
+    for _ in range(2):
+        assert slot.run(task("restless")).status is Status.FINISHED
+        (process,) = slot._warm.values()
+        deadline = time.monotonic() + 5
+        while _state(process._process.pid) != "T":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        before = proc.usage(process._process.pid).cpu_seconds
+        time.sleep(0.3)
+        assert proc.usage(process._process.pid).cpu_seconds == before
+    assert slot.child("restless") is process
+
+
+def test_cpu_time_counts_the_whole_family(slot, task):
+    """A run whose work is done by a process that was not waited for used the processor all the same."""
+    run = slot.run(task("delegating", budget=5.0))
+    assert run.status is Status.FINISHED
+    assert run.cpu_seconds > 0.15

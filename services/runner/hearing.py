@@ -1,0 +1,267 @@
+"""The parent's side of the judge: solutions wait here in order of arrival, and verdicts become the run's trace."""
+
+import contextlib
+import functools
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from services.records import Incumbent
+from services.runner import pipes, proc
+from services.runner.machine import apart_from, thread_limits
+
+PENDING_SOLUTIONS = 1000
+PENDING_BYTES = 256 * 1024 * 1024
+VERDICT_SECONDS = 10.0
+LOAD_SECONDS = 300.0
+DRAIN_SECONDS = 10.0
+CANCEL_SECONDS = 1.0
+WAKE_SECONDS = 0.05
+
+OnIncumbent = Callable[[Incumbent], None]
+
+
+class Hearing:
+    """What a run reported: counted as it arrives, judged in order, and kept where it improves.
+
+    It is fed by the thread that stamps and emptied by the judge's; what waits is bounded in count and bytes, beyond
+    which :meth:`hear` waits, and with it the reader and the solver. As a context it leaves nothing waiting behind.
+
+    Parameters
+    ----------
+    document
+        The instance, as the solver gets it.
+    budget
+        Seconds; a solution that arrives later is counted, and not judged.
+    on_incumbent
+        Called with every incumbent, from the judge's thread. What it raises is kept in ``error`` and ends the hearing.
+    """
+
+    def __init__(self, document: bytes, budget: float, on_incumbent: OnIncumbent) -> None:
+        self.document = document
+        self.budget = budget
+        self.trace: list[Incumbent] = []
+        self.partial = False
+        self.notes: tuple[str, ...] = ()
+        self.num_reported = 0
+        self.num_rejected = 0
+        self.num_late = 0
+        self.num_judged = 0
+        self.first_rejection = ""
+        self.error: BaseException | None = None
+        self.ready = threading.Event()
+        self.closed = False
+        self._on_incumbent = on_incumbent
+        self._pending: deque[tuple[float, bytes]] = deque()
+        self._pending_bytes = 0
+        self._bounded = True
+        self._ended = False
+        self._idle = False
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> "Hearing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    @property
+    def num_unjudged(self) -> int:
+        """Solutions in time that the judge had no time for."""
+        return self.num_reported - self.num_late - self.num_judged
+
+    def hear(self, seconds: float, solution: bytes) -> None:
+        """Take a solution that arrived so long after the start; wait while too much is pending."""
+        with self._changed:
+            if self.closed:
+                return
+            self.num_reported += 1
+            if seconds > self.budget:
+                self.num_late += 1
+                return
+            self._changed.wait_for(lambda: self.closed or not self._bounded or self._has_room(len(solution)))
+            self._pending.append((seconds, solution))
+            self._pending_bytes += len(solution)
+            self._changed.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        if not self._pending:
+            return True
+        return len(self._pending) < PENDING_SOLUTIONS and self._pending_bytes + size <= PENDING_BYTES
+
+    def unbind(self) -> None:
+        """Let nothing wait any more: the solver is dead, and what its pipe still holds is little."""
+        with self._changed:
+            self._bounded = False
+            self._changed.notify_all()
+
+    def drain(self, seconds: float) -> None:
+        """The run is over: wait until all is judged, or so long."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._idle, seconds)
+
+    def attend(self, verdict: Callable[[bytes], dict[str, Any]]) -> None:
+        """Judge what comes until the hearing ends; the work of the judge's thread."""
+        self.ready.set()
+        while (item := self._next()) is not None:
+            self._settle(*item, verdict(item[1]))
+        with self._changed:
+            self._idle = True
+            self._changed.notify_all()
+
+    def fail(self, error: Exception) -> None:
+        """End the hearing for a reason that is not the solver's."""
+        self.error = error
+        self._idle = True
+        self.__exit__()
+        self.ready.set()
+
+    def _next(self) -> tuple[float, bytes] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._ended or self.closed)
+            return self._pending[0] if self._pending and not self.closed else None
+
+    def _settle(self, seconds: float, solution: bytes, answer: dict[str, Any]) -> None:
+        cost = answer.get("cost")
+        incumbent = None
+        if cost is not None and (not self.trace or cost < self.trace[-1].cost):
+            incumbent = Incumbent(seconds, cost, json.loads(solution))
+        with self._changed:
+            if self.closed:
+                return
+            self._pending.popleft()
+            self._pending_bytes -= len(solution)
+            self.num_judged += 1
+            if cost is None:
+                self.num_rejected += 1
+                self.first_rejection = self.first_rejection or str(answer["rejected"])
+            elif incumbent is not None:
+                self.trace.append(incumbent)
+                self.partial = not answer["complete"]
+                self.notes = tuple(answer["notes"])
+            self._changed.notify_all()
+        if incumbent is not None:
+            self._on_incumbent(incumbent)
+
+
+class Judge:
+    """A warm judge process, off the solver's cores where there are others, and the thread that talks with it.
+
+    Both start with the first hearing. The process dies with the thread (PR_SET_PDEATHSIG); one that fails on a
+    solution is replaced.
+    """
+
+    def __init__(self, solver_cores: frozenset[int], module: str = "services.runner.judge") -> None:
+        self._cores = apart_from(solver_cores)
+        self._module = module
+        self._hearings: queue.SimpleQueue[Hearing | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._loaded: bytes | None = None
+        self._closed = False
+
+    def open(self, hearing: Hearing) -> None:
+        """Begin a hearing; it is ``ready`` when the judge knows the instance."""
+        if self._thread is None:
+            self._closed = False
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        self._hearings.put(hearing)
+
+    def close(self) -> None:
+        """End the process and the thread; every hearing must be closed."""
+        self._closed = True
+        if self._thread is not None:
+            self._hearings.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _work(self) -> None:
+        while (hearing := self._hearings.get()) is not None:
+            try:
+                # What fails here fails again, and is then said, when there is something to judge.
+                with contextlib.suppress(_FailedError):
+                    self._load(hearing.document)
+                hearing.attend(functools.partial(self._verdict, hearing))
+            except Exception as error:
+                hearing.fail(error)
+        self._stop()
+
+    def _verdict(self, hearing: Hearing, solution: bytes) -> dict[str, Any]:
+        try:
+            self._load(hearing.document)
+            return self._ask(b"solution ", solution, VERDICT_SECONDS, lambda: hearing.closed)
+        except _FailedError as error:
+            return {"rejected": f"the judge {error}"}
+
+    def _load(self, document: bytes) -> None:
+        """See to a process that knows the instance; the one of the run before may."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", self._module, str(os.getpid())],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0,
+                env={**os.environ, **thread_limits(1)},
+            )  # fmt: skip
+            assert self._process.stdin is not None
+            os.set_blocking(self._process.stdin.fileno(), False)
+            if self._cores:
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setaffinity(self._process.pid, self._cores)
+        if self._loaded != document:
+            self._loaded = None
+            answer = self._ask(b"instance ", document, LOAD_SECONDS, lambda: self._closed)
+            if "failed" in answer:
+                raise _FailedError(f"could not load the instance: {answer['failed']}")
+            self._loaded = document
+
+    def _ask(self, kind: bytes, document: bytes, seconds: float, interrupted: Callable[[], bool]) -> dict[str, Any]:
+        """The answer to one line; a process that gives none is ended."""
+        assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        descriptor = self._process.stdout.fileno()
+        answer = bytearray()
+        try:
+            pipes.write(self._process.stdin.fileno(), kind + document + b"\n", seconds)
+            while not answer.endswith(b"\n"):
+                if interrupted():
+                    raise _FailedError("was interrupted")
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"gave no answer within {seconds:g} s")
+                if select.select([descriptor], [], [], WAKE_SECONDS)[0]:
+                    chunk = os.read(descriptor, 1 << 16)
+                    if not chunk:
+                        raise BrokenPipeError
+                    answer += chunk
+        except BrokenPipeError:
+            code = self._process.wait()
+            self._stop()
+            raise _FailedError(f"died: {proc.exit_text(code)}") from None
+        except (TimeoutError, _FailedError) as error:
+            self._stop()
+            raise _FailedError(str(error)) from None
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded
+
+    def _stop(self) -> None:
+        self._loaded = None
+        if self._process is not None:
+            self._process.kill()
+            with self._process:
+                pass
+            self._process = None
+
+
+class _FailedError(Exception):
+    """The judge gave no answer; the message says what it did instead."""

@@ -1,0 +1,44 @@
+"""The judge with a referee that misbehaves, as HOSTILE_REFEREE says, on every solution or on unlucky ones."""
+
+import os
+import time
+
+from instances.routing.instance import RoutingInstance
+from instances.routing.problem import RoutingProblem
+from instances.routing.solution import Routes
+from instances.verdict import Verdict
+from services.runner import judge
+
+SLOW_SECONDS = 1.0
+genuine = RoutingProblem.verify
+
+
+def verify(self: RoutingProblem, instance: RoutingInstance, solution: Routes) -> Verdict:
+    """Misbehave, then give the true verdict."""
+    unlucky = solution.routes[0] == (13,)
+    match os.environ["HOSTILE_REFEREE"]:
+        case "slow":
+            _hold_the_interpreter(SLOW_SECONDS)
+        case "hanging" if unlucky:
+            time.sleep(600)
+        case "aborting" if unlucky:
+            os.abort()
+        case "failing" if unlucky:
+            raise ZeroDivisionError("the referee's own fault")
+        case "leaving":
+            verdict = genuine(self, instance, solution)
+            return Verdict(verdict.cost, complete=False, notes=("something remains", "and more"))
+    return genuine(self, instance, solution)
+
+
+def _hold_the_interpreter(seconds: float) -> None:
+    """Compute in long C calls, as big modular powers do."""
+    ends = time.perf_counter() + seconds
+    modulus = (1 << 4423) - 1
+    while time.perf_counter() < ends:
+        pow(3, modulus - 1, modulus)
+
+
+if __name__ == "__main__":
+    RoutingProblem.verify = verify  # type: ignore[method-assign]
+    judge.main()
