@@ -49,7 +49,7 @@ class Pair:
 
     ``difference`` is the mean over instances, negative where ``first`` is better: by cost of
     100 (first - second) / reference, in percent of the reference cost; by primal integral of
-    100 (first - second), in percent of the budget. ``claimed`` obeys rule 7 of the protocol. ``effect`` is the
+    100 (first - second), in percent of the budget. ``claimed`` obeys rule 8 of the protocol. ``effect`` is the
     matched-pairs rank-biserial correlation, with the sign of the difference: -1 where ``first`` is better
     throughout.
     """

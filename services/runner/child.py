@@ -10,6 +10,7 @@ import dataclasses
 import gc
 import importlib.metadata
 import json
+import logging
 import os
 import resource
 import signal
@@ -191,6 +192,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
     for descriptor in (int(commands), int(messages)):
         os.set_inheritable(descriptor, False)
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     Child(name, int(commands), int(messages)).serve()
 
 

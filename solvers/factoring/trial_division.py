@@ -70,7 +70,7 @@ class TrialDivision:
     def solve(self, instance: FactoringInstance, search: Search) -> None:
         trial = _Trial(self, search)
         decompose(instance, search, trial.split)
-        _log.warning("%d divisions", trial.num_divisions)
+        _log.info("%d divisions", trial.num_divisions)
 
 
 class _Trial:

@@ -26,7 +26,7 @@ def divisions(caplog: pytest.LogCaptureFixture):
     def run(solver: TrialDivision, n: int, seed: int = 0) -> tuple[tuple[int, ...], int]:
         caplog.clear()
         search = RecordingSearch(60, seed=seed)
-        with caplog.at_level(logging.WARNING):
+        with caplog.at_level(logging.INFO):
             solver.solve(FactoringInstance(n), search)
         parts = search.reports[-1][1].factors if search.reports else ()
         return parts, int(caplog.messages[-1].removesuffix(" divisions"))
