@@ -8,8 +8,8 @@ from services.analysis.comparable import declined_by_nature
 from services.analysis.inference import MIN_INSTANCES
 from services.analysis.metrics import GAP_CAP, reference_costs, solved_or_not
 from services.analysis.summary import Interval, Pair, RankRow
+from services.analysis.wording import cost_words
 from services.records import Results, Run, Status
-from services.wording import cost_words
 
 
 def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pair]) -> list[str]:

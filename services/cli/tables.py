@@ -10,7 +10,7 @@ from rich.text import Text
 
 from services.analysis.overview import Overview
 from services.analysis.sentences import count
-from services.wording import interval_bounds, managed_words, number, p_words, seconds_words
+from services.analysis.wording import interval_bounds, managed_words, number, p_words, seconds_words
 
 MAX_SENTENCES = 12
 

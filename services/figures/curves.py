@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from services.analysis.metrics import GAP_CAP
 from services.analysis.summary import GapCurve, Profile
+from services.analysis.wording import interval_words
 from services.figures.theme import faint, log_ticks, new_figure, solver_styles
-from services.wording import interval_words
 
 GAP_FLOOR = 0.01
 """Smallest percent gap on the log axis; what is at or below it is drawn on it."""

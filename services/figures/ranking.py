@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from services.analysis.summary import Interval, Pair, RankRow
+from services.analysis.wording import MEASURE_UNITS, interval_words, number
 from services.figures.theme import category_axis, faint, message_figure, new_figure, solver_styles, text
-from services.wording import MEASURE_UNITS, interval_words, number
 
 BETTER, WORSE = "#5b8cff", "#ee6600"
 

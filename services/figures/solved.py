@@ -6,8 +6,8 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from services.analysis.summary import Interval, SolvedBySize, SolvedCurve
+from services.analysis.wording import interval_words, size_words
 from services.figures.theme import faint, log_ticks, new_figure, solver_styles, text
-from services.wording import interval_words, size_words
 
 SPREAD = 0.5
 """Part of the way to the next size over which the solvers' intervals are spread, so that they lie side by side."""

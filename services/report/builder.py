@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from instances.problem import Description
-from services import wording
+from services.analysis import wording
 from services.analysis.overview import Overview, overviews
 from services.analysis.sentences import other_problems
 from services.analysis.solved import solved_by_size, solved_over_time

@@ -15,10 +15,10 @@ from services.analysis.comparable import declined_by_nature
 from services.analysis.grid import Array, Grid
 from services.analysis.metrics import GAP_CAP, percent_gap, reference_costs, solved_or_not
 from services.analysis.solved import seconds_to_solve
+from services.analysis.wording import cost_words, number, seconds_words
 from services.figures.gaps import family
 from services.figures.maps import DRAWINGS
 from services.records import Results, Run, Status
-from services.wording import cost_words, number, seconds_words
 
 MAX_MAPS = 12
 MAX_MAP_LOCATIONS = 3_000

@@ -1,6 +1,6 @@
 """``pointer``: a trained pointer network as a solver, anytime within the budget."""
 
-import sys
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -18,6 +18,8 @@ from solvers.neural.cards import HASH_DIGITS, Card, Choice, choose
 from solvers.neural.checkpoint import Network, load_network, read_checkpoint
 from solvers.neural.decode import PAIRS, Decoder, Incumbents, form, group_of, run_stages
 from solvers.search import Search, unhonoured
+
+_log = logging.getLogger(__name__)
 
 MAX_LOCATIONS = 5_000
 """Above it the tables of all pairs of locations no longer fit in a run's 4 GB."""
@@ -155,7 +157,7 @@ class ReadyPointer:
         """What decodes one instance within a search; it says in the log which weights it uses."""
         torch.set_num_threads(search.threads)
         card, policy = self.policy(instance)
-        sys.stdout.write(describe_use(card, instance) + "\n")
+        _log.info(describe_use(card, instance))
         group = group_of([instance], self.device)
         return Decoder(policy, group, Incumbents(group, [search.report]), search.running)
 

@@ -8,9 +8,7 @@ from rich.console import Console, RenderableType
 from instances.problem import BestKnown, Description
 from services.analysis.overview import Overview, overview
 from services.analysis.summary import Interval, SizeShare
-from services.cli.tables import MAX_SENTENCES, overview_parts, pairs_table, ranking_table, sentences_text
-from services.records import Comparison, Incumbent, Results, Run, Status
-from services.wording import (
+from services.analysis.wording import (
     cost_words,
     interval_words,
     managed_words,
@@ -19,6 +17,8 @@ from services.wording import (
     seconds_words,
     size_words,
 )
+from services.cli.tables import MAX_SENTENCES, overview_parts, pairs_table, ranking_table, sentences_text
+from services.records import Comparison, Incumbent, Results, Run, Status
 
 SOLVERS = {
     "ortools:metaheuristic=guided,first_solution=savings,iterations=5000": "ortools",

@@ -1,6 +1,7 @@
 """The pointer solvers: conforming, feasible, anytime, and honest about what they decline."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -233,12 +234,14 @@ def test_canonical_spec_carries_the_hash_of_the_weights() -> None:
         build(PointerSolver, {"checkpoint": "cvrp20@000000000000"}, "solver")
 
 
-def test_run_names_the_checkpoint_it_uses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_names_the_checkpoint_it_uses(caplog: pytest.LogCaptureFixture) -> None:
     """The log says which weights auto picked and whether the instance is like those they were trained on."""
     for size, expected in ((20, "; as this instance"), (7, "smaller, 7")):
         (instance,) = generate("uniform", size=size, count=1)
-        solved(PointerSolver(decode="greedy"), instance)
-        output = capsys.readouterr().out
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            solved(PointerSolver(decode="greedy"), instance)
+        output = caplog.text
         assert "checkpoint cvrp20 (" in output and "trained on CVRP, 20 customers" in output and expected in output
 
 
