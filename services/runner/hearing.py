@@ -20,7 +20,7 @@ from services.runner.machine import apart_from, thread_limits
 
 PENDING_SOLUTIONS = 1000
 PENDING_BYTES = 256 * 1024 * 1024
-VERDICT_SECONDS = 10.0
+VERDICT_SECONDS = 60.0
 LOAD_SECONDS = 300.0
 DRAIN_SECONDS = 10.0
 CANCEL_SECONDS = 1.0

@@ -149,7 +149,7 @@ def _status(ending: Ending, hearing: Hearing) -> tuple[Status, str]:
         reasons.append(f"not judged in time: {hearing.num_unjudged} solutions")
     if ending.event != "done":
         return Status(ending.event), "; ".join(reasons)
-    if hearing.trace:
+    if hearing.trace and not hearing.partial:
         return Status.FINISHED, "; ".join(reasons)
     return Status.NO_SOLUTION, "; ".join(reasons) or ("late" if hearing.num_late else "reported nothing")
 

@@ -54,7 +54,7 @@ class CpSat:
         if twos:
             return [2] * twos + ([int(odd)] if odd > 1 else [])
         solver = cp_model.CpSolver()
-        solver.parameters.num_workers = search.threads
+        solver.parameters.num_workers = 1
         solver.parameters.random_seed = search.seed
         if self.model == "bits":
             solver.parameters.cp_model_presolve = False

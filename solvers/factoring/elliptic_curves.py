@@ -16,8 +16,8 @@ from solvers.factoring.primes import powers_up_to, primes_up_to
 from solvers.search import Search
 
 _SMALL = 1000
-_LEVELS = ((400, 20), (2_000, 25), (11_000, 90), (50_000, 300), (250_000, 700))
-"""First bounds and numbers of curves; from 2,000 those for factors of 20, 25, 30 and 35 digits by GMP-ECM's table."""
+_LEVELS = ((400, 20), (2_000, 25), (11_000, 90), (50_000, 300), (250_000, 700), (1_000_000, 1800))
+"""First bounds and numbers of curves; from 2,000 on GMP-ECM's, for factors of 15, 20, 25, 30 and 35 digits."""
 _STAGE_TWO = 100
 _GIANT = 630
 """The step of the second stage, 2 * 3^2 * 5 * 7."""

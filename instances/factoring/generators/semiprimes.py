@@ -63,6 +63,8 @@ class CloseOptions:
 def close(draws: Draws, bits: int, split: Split, options: CloseOptions) -> int | None:
     """p q with p < q < p + 2^distance: by default Fermat's method finds them at its first step."""
     distance = bits // 4 if options.distance is None else options.distance
+    if distance > bits:
+        raise InvalidInput(f"is {distance} of {bits} bits; accepted are 2 to {bits}", "distance")
     p = prime_between(draws, isqrt((1 << bits - 1) - 1) + 1, isqrt((1 << bits) - 1), split)
     if p is None:
         return None

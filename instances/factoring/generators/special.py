@@ -31,6 +31,8 @@ def prime(draws: Draws, bits: int, split: Split, options: NoOptions) -> int | No
 
 def prime_power(draws: Draws, bits: int, split: Split, options: PrimePowerOptions) -> int | None:
     """p^exponent of ``bits`` bits."""
+    if options.exponent >= bits:
+        raise InvalidInput(f"is {options.exponent} of {bits} bits; accepted are 2 to {bits - 1}", "exponent")
     below, _ = gmpy2.iroot(gmpy2.mpz((1 << bits - 1) - 1), options.exponent)
     high, _ = gmpy2.iroot(gmpy2.mpz((1 << bits) - 1), options.exponent)
     p = prime_between(draws, int(below) + 1, int(high), split)

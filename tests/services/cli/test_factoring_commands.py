@@ -119,3 +119,50 @@ def test_a_partial_answer_exits_1(tmp_path):
     )
     assert (document["complete"], document["cost"], document["gap"]) == (False, "150", None)
     assert document["solution"][:2] == ["2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("0", "n: is 0"), ("9" * 10_001, "more than 10000 digits"), ("ff", "0x")]
+)
+def test_numbers_that_are_none_exit_2(tmp_path, text, message):
+    """Every command that reads the file names it, the line and what is wrong."""
+    (tmp_path / "wrong.num").write_text(text + "\n")
+    for command in (
+        ("info",),
+        ("solve", "--solver", "trial"),
+        ("compare", "--solver", "trial", "--out", tmp_path / "out"),
+    ):
+        refused = versus(command[0], tmp_path / "wrong.num", *command[1:])
+        assert refused.returncode == 2
+        assert "wrong.num: line 1: " in refused.stderr
+        assert message in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_factor_one_exits_1(tmp_path, sixty):
+    """1 is no factor, however right the product is."""
+    (tmp_path / "one.factors").write_text("1 2 2 3 5\n")
+    refused = versus("verify", sixty, tmp_path / "one.factors")
+    assert refused.returncode == 1
+    assert "1 is given as a factor" in refused.stdout
+
+
+def test_one_comparison_holds_both_problems(tmp_path, sixty):
+    """Each solver answers its own problem and declines the other with the reason; each problem has its ranking."""
+    assert versus("generate", "routing", "uniform", "--size", 10, "--out", sixty.parent).returncode == 0
+    out = tmp_path / "out"
+    solvers = ("--solver", "savings", "--solver", "trial")
+    done = versus("compare", sixty, sixty.parent, *solvers, "--budget", "1s", "--out", out, "--json")
+    assert done.returncode == 0, done.stderr
+    problems = json.loads(done.stdout)["problems"]
+    assert {name: [row["solver"] for row in part["ranking"]] for name, part in problems.items()} == {
+        "factoring": ["trial"],
+        "routing": ["savings"],
+    }
+    rows = json.loads(versus("export", out, "--format", "json").stdout)
+    assert {(row["problem"], row["solver"]): (row["status"], row["reason"]) for row in rows} == {
+        ("factoring", "trial"): ("finished", ""),
+        ("factoring", "savings"): ("declined", "solves routing, not factoring"),
+        ("routing", "savings"): ("finished", ""),
+        ("routing", "trial"): ("declined", "solves factoring, not routing"),
+    }

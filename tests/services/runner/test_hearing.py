@@ -62,6 +62,7 @@ def test_partial_answer_says_what_remains(slot, task, referee):
     run = slot.run(task("trivial"))
     assert run.partial
     assert not run.answered
+    assert run.status is Status.NO_SOLUTION
     assert run.reason == "partial: something remains; and more"
 
 
