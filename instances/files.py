@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Never
 
 from instances.errors import InvalidInput
 from instances.problem import FileEntry, Instance
 from instances.problems import PROBLEMS, problem_named, problem_of
-from instances.text import read_text, suffix, write_text
+from instances.text import parse_json, read_text, suffix, write_text
 
 DOCUMENT = ".json"
 DOCUMENTS = ".jsonl"
@@ -93,7 +92,7 @@ def _read_documents(path: Path, lines: bool, rounding: str | None, named: bool) 
         if not part.strip():
             continue
         try:
-            document = _parse(part)
+            document = parse_json(part)
             if not lines and not named and not (isinstance(document, dict) and "problem" in document):
                 continue
             if not isinstance(document, dict) or not isinstance(document.get("problem"), str):
@@ -103,30 +102,6 @@ def _read_documents(path: Path, lines: bool, rounding: str | None, named: bool) 
         except InvalidInput as error:
             raise error.within(f"{path}: line {number}" if lines else str(path)) from error
         yield FileEntry(instance, path, notes)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidInput(f"is not JSON: {error.msg}; accepted is one JSON object", place) from error
-    except InvalidInput:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"is not JSON that can be read: {error}") from error
-
-
-def _refuse_constant(name: str) -> Never:
-    raise InvalidInput(f"{name} is not a number; accepted are integers")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
-        raise InvalidInput("occurs twice; accepted is once", twice)
-    return found
 
 
 def write_instance(instance: Instance, path: Path) -> None:

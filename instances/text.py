@@ -1,9 +1,11 @@
 """Text files in and out: sizes bounded, gzip transparent, binary content refused."""
 
 import gzip
+import json
 import re
 import zlib
 from pathlib import Path
+from typing import Any, Never
 
 from instances.errors import InvalidInput
 
@@ -54,6 +56,31 @@ def read_text(path: Path) -> str:
 
 def _too_large(size: int) -> str:
     return f"is larger than accepted: {size / 1e6:.1f} MB, at most {MAX_BYTES // 10**6} MB"
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says; InvalidInput, with the place, if it is none, has a key twice, or a number that is none."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InvalidInput(f"is not JSON: {error.msg}; accepted is one JSON object", place) from error
+    except InvalidInput:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"is not JSON that can be read: {error}") from error
+
+
+def _refuse_constant(name: str) -> Never:
+    raise InvalidInput(f"{name} is not a number; accepted are integers")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if sum(key == other for other, _ in pairs) > 1)
+        raise InvalidInput("occurs twice; accepted is once", twice)
+    return found
 
 
 def write_text(text: str, path: Path) -> None:

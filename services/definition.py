@@ -1,5 +1,6 @@
 """The small file that a comparison is written down in, and read from again."""
 
+import contextlib
 import json
 import os
 import tomllib
@@ -57,7 +58,13 @@ class Definition:
 
 
 def write(definition: Definition, file: Path) -> None:
-    """Write a definition as TOML; relative paths are kept relative to the file's folder."""
+    """Write a definition as TOML, unless the file says the same in its own words.
+
+    Relative paths are kept relative to the file's folder.
+    """
+    with contextlib.suppress(InvalidInput):
+        if read(file) == definition:
+            return
     paths = [path.as_posix() if path.is_absolute() else os.path.relpath(path, file.parent) for path in definition.paths]
     values = {
         "name": definition.name,
@@ -74,7 +81,9 @@ def write(definition: Definition, file: Path) -> None:
     }
     # JSON strings, integers and lists of strings are TOML as they stand.
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
-    file.write_text("# Run again with: versus compare FILE\n" + "\n".join(lines) + "\n")
+    draft = file.with_name(file.name + ".part")
+    draft.write_text("# Run again with: versus compare FILE\n" + "\n".join(lines) + "\n")
+    draft.replace(file)
 
 
 def read(file: Path) -> Definition:

@@ -62,9 +62,8 @@ def load_solution(document: Any) -> Factors:
     """
     if not isinstance(document, list):
         raise InvalidInput("must be a list of decimal strings", "factors")
-    factors = tuple(_integer(value, f"factors[{place}]") for place, value in enumerate(document))
-    check_length(sum(len(value) for value in document))
-    return Factors(factors)
+    check_length(sum(len(value) for value in document if isinstance(value, str)))
+    return Factors(tuple(_integer(value, f"factors[{place}]") for place, value in enumerate(document)))
 
 
 def check_length(num_digits: int) -> None:

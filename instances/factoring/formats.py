@@ -4,15 +4,16 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from instances.errors import InvalidInput
 from instances.factoring.document import check_length, dump_solution, load_solution
 from instances.factoring.instance import FactoringInstance
 from instances.factoring.numbers import integer, shortened, text
 from instances.factoring.solution import Factors
+from instances.text import parse_json
 
 SUFFIXES = (".factors", ".json")
+MAX_SHOWN = 12
 _POWER = re.compile(r"(.+)\^([1-9][0-9]{0,4})")
 
 
@@ -81,9 +82,12 @@ def write_factors(solution: Factors, cost: int, suffix: str) -> str:
 
 
 def words(solution: Factors) -> str:
-    """The factors as people write them, ascending: ``2^3 * 5``."""
+    """The factors as people write them, ascending: ``2^3 * 5``; of more than twelve different ones the first eleven."""
     powers = sorted(Counter(solution.factors).items())
-    return " * ".join(f"{shortened(factor)}{f'^{times}' if times > 1 else ''}" for factor, times in powers)
+    shown = [f"{shortened(factor)}{f'^{times}' if times > 1 else ''}" for factor, times in powers]
+    if len(shown) > MAX_SHOWN:
+        shown[MAX_SHOWN - 1 :] = [f"... ({len(powers) - MAX_SHOWN + 1} more)"]
+    return " * ".join(shown)
 
 
 def _lines(content: str) -> Iterator[tuple[int, tuple[list[str], str]]]:
@@ -112,10 +116,7 @@ def _read_words(content: str) -> Factors:
 
 
 def _read_json(content: str) -> tuple[Factors, int | None]:
-    try:
-        document: Any = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"is not JSON that can be read: {error}") from error
+    document = parse_json(content)
     if not isinstance(document, dict) or "factors" not in document or set(document) - {"factors", "cost"}:
         raise InvalidInput('accepted is {"factors": ["3", "5"], "cost": 0}, the cost being optional')
     cost = document.get("cost")

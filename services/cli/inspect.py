@@ -50,7 +50,7 @@ def info(
             rows["best-known cost"] = (
                 f"{cost_text(known.cost, description.decimals)} ({proof}; {known.source}, {known.date})"
             )
-        stdout.print(f"[bold]{description.name or 'unnamed'}[/bold]", highlight=False)
+        stdout.print(description.name or "unnamed", style="bold", markup=False, highlight=False)
         for label, value in rows.items():
             stdout.print(f"  {label:<18} {value}", highlight=False, markup=False)
 

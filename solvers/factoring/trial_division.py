@@ -1,5 +1,6 @@
 """Trial division, in three orders."""
 
+import itertools
 import logging
 import random
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from gmpy2 import mpz
 
 from instances.factoring.instance import FactoringInstance
 from solvers.factoring.parts import decompose
-from solvers.factoring.primes import primes_up_to
+from solvers.factoring.primes import Integers, prime_segments
 from solvers.search import Search
 
 _log = logging.getLogger(__name__)
@@ -81,13 +82,14 @@ class _Trial:
         self.search = search
         self.rng = random.Random(search.seed)
         self.num_divisions = 0
+        self.primes: Integers | None = None
         self.first = 0
         """The place of the first candidate of the ascending order that may still divide."""
 
     def split(self, n: mpz) -> list[mpz] | None:
         """The first divisor among the candidates, and what it leaves."""
         root = int(gmpy2.isqrt(n))
-        primes = primes_up_to(root) if self.solver.candidates == "primes" else None
+        primes = self._primes_up_to(root) if self.solver.candidates == "primes" else None
         size = (root + 1) // 2 if primes is None else len(primes)
         for places in walk(self.solver.order, size, self.first, self.rng):
             if not self.search.running():
@@ -109,6 +111,13 @@ class _Trial:
             rest, times = gmpy2.remove(n, divisor)
             return [divisor] * times + ([rest] if rest > 1 else [])
         return None
+
+    def _primes_up_to(self, root: int) -> Integers:
+        """The primes, listed once: the parts of n have smaller roots. Fewer of them if the time is over."""
+        if self.primes is None:
+            segments = itertools.takewhile(lambda _: self.search.running(), prime_segments(root))
+            self.primes = np.concatenate([np.empty(0, dtype=np.uint64), *segments])
+        return self.primes[: np.searchsorted(self.primes, root, side="right")]
 
 
 def walk(order: Order, size: int, first: int, rng: random.Random) -> Iterator[npt.NDArray[Any]]:

@@ -1,5 +1,6 @@
 """A comparison is written down in a file that reads back as the same comparison."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,16 @@ def test_wrong_definition_is_refused_with_file_and_key(tmp_path, text, message):
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="no such file"):
         definitions.read(tmp_path / "none.toml")
+
+
+def test_own_words_of_a_definition_are_kept(tmp_path):
+    """A file that says the same already stays as its author wrote it; another definition replaces it whole."""
+    file = tmp_path / "comparison.toml"
+    file.write_text('# mine\ninstances = ["a.vrp"]\nsolvers = ["nearest"]\nbudget = "1s"\n')
+    before = file.read_text()
+    definition = definitions.read(file)
+    definitions.write(definition, file)
+    assert file.read_text() == before
+    definitions.write(replace(definition, seeds=2), file)
+    assert definitions.read(file).seeds == 2
+    assert list(tmp_path.iterdir()) == [file]

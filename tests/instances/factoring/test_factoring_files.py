@@ -159,7 +159,8 @@ ACCEPTED = 'accepted is {"factors": ["3", "5"], "cost": 0}, the cost being optio
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not JSON that can be read: "),
+        ("{", "line 1, column 2: is not JSON: "),
+        ('{"factors": ["3"], "factors": ["5"]}', "factors: occurs twice; accepted is once"),
         ("[" * 100_000, "is not JSON that can be read: "),
         ('["3", "5"]', ACCEPTED),
         ('{"cost": 0}', ACCEPTED),
