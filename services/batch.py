@@ -14,7 +14,7 @@ from services.definition import Definition
 from services.records import Comparison, Results, Run, Status
 from services.runner.machine import core_slots, describe_machine
 from services.runner.pool import resolve, run_all
-from services.runner.slot import Task
+from services.runner.slot import Task, encode
 from services.store.store import Store
 
 
@@ -114,10 +114,14 @@ def tasks(plan: Plan) -> Iterator[Task]:
     """All runs, solvers innermost and in rotating order, so that a drift of the machine falls on all alike."""
     comparison = plan.comparison
     labels = list(comparison.solvers)
+    documents: dict[str, bytes] = {}
     for repetition in range(comparison.num_seeds):
         for position, (digest, (problem, instance)) in enumerate(plan.instances.items()):
             turn = (position + repetition) % len(labels)
             for label in labels[turn:] + labels[:turn]:
+                # Encoded once, when first needed, for that holds up whatever else this process does.
+                if digest not in documents:
+                    documents[digest] = encode(problem, instance)
                 yield Task(
                     key=comparison.run_key(digest, label, repetition),
                     problem=problem,
@@ -128,6 +132,7 @@ def tasks(plan: Plan) -> Iterator[Task]:
                     repetition=repetition,
                     seed=comparison.run_seed(digest, repetition),
                     budget=comparison.budget,
+                    document=documents[digest],
                 )
 
 

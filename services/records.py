@@ -29,8 +29,8 @@ class Incumbent:
 
     seconds: float
     cost: int
-    solution: Any = field(default=None, compare=False, repr=False)
-    """The solution's document; None where only the trace was loaded."""
+    solution: bytes | None = field(default=None, compare=False, repr=False)
+    """The solution's document in JSON, as the solver's child encoded it; None where only the trace was loaded."""
 
 
 @dataclass(frozen=True)

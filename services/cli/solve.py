@@ -1,5 +1,6 @@
 """``versus solve``: one run, live."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -70,12 +71,13 @@ def solve(
     if run.status is Status.UNAVAILABLE:
         fail(f"solver {solver!r} is unavailable: {run.reason}")
     best = run.trace[-1] if run.trace else None
-    solution = problem.load_solution(best.solution) if best else None
+    document = json.loads(best.solution) if best and best.solution else None
+    solution = problem.load_solution(document) if best else None
     notes = problem.verify(entry.instance, solution).notes if best else ()
     if best is not None and out is not None:
         problem.write_solution(entry.instance, solution, best.cost, out)
     if as_json:
-        document = {
+        result = {
             "instance": description.name,
             "solver": run.spec,
             "seed": seed,
@@ -87,13 +89,13 @@ def solve(
             "gap": percent_gap(best.cost, known.cost) if best and known else None,
             "seconds_to_best": best.seconds if best else None,
             "setup_seconds": run.setup_seconds,
-            "solution": best.solution if best else None,
+            "solution": document,
         }
-        typer.echo(json_text(document))
+        typer.echo(json_text(result))
     else:
         reason = f" ({run.reason})" if run.reason else ""
         answer = f"{line(best).strip()}  {problem.solution_words(solution)}" if best else "no solution"
         stdout.print(f"{run.status}{reason}: {answer}", markup=False, highlight=False)
-        for note in notes:
+        for note in notes if run.answered else ():
             notice(f"  {note}")
     raise typer.Exit(0 if run.answered else 1)

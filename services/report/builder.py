@@ -109,8 +109,7 @@ def _part(
     maps: list[tuple[str, Description, str, Run]] = []
     for run in content.chosen_for_maps(results):
         description = results.instances[run.instance]
-        solution = run.trace[-1].solution or results.solutions[run.key]
-        drawn[f"map-{len(maps)}"] = DRAWINGS[problem](results.documents[run.instance], solution)
+        drawn[f"map-{len(maps)}"] = DRAWINGS[problem](results.documents[run.instance], results.solutions[run.key])
         cost = wording.cost_words(run.trace[-1].cost, description)
         maps.append((f"{prefix}map-{len(maps)}", description, cost, run))
     figures.update({f"{prefix}{name}": figure for name, figure in drawn.items()})

@@ -234,7 +234,7 @@ def chosen_for_maps(results: Results) -> list[Run]:
     documents, solutions = set(results.documents), set(results.solutions)
     by_family: dict[str, list[Description]] = defaultdict(list)
     for digest, run in best.items():
-        known = digest in documents and (run.key in solutions or run.trace[-1].solution is not None)
+        known = digest in documents and run.key in solutions
         if known and results.instances[digest].size <= MAX_MAP_LOCATIONS:
             by_family[family(results.instances[digest])].append(results.instances[digest])
     # Round after round, one of each family.
@@ -269,7 +269,7 @@ def _answers(results: Results) -> dict[str, str]:
     found = {}
     for digest, run in _best_runs(results).items():
         if (name := results.instances[digest].problem) not in DRAWINGS:
-            document = run.trace[-1].solution or results.solutions.get(run.key)
+            document = results.solutions.get(run.key)
             if document is not None:
                 problem = problem_named(name)
                 found[digest] = problem.solution_words(problem.load_solution(document))

@@ -5,6 +5,7 @@ inherited file descriptors. Commands and messages are JSON lines, but for ``solu
 does not decode; see :mod:`services.runner.process` for its side. Standard output and error are the run's log.
 """
 
+import contextlib
 import ctypes
 import dataclasses
 import gc
@@ -177,8 +178,8 @@ def _said(error: Exception) -> str:
 
 
 def _reset_peak_memory() -> None:
-    """Let the kernel's peak resident size start again from here (proc(5), clear_refs)."""
-    with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
+    """Let the kernel's peak resident size start again from here (proc(5), clear_refs), where it does that."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
 
 

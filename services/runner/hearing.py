@@ -1,5 +1,6 @@
-"""The parent's side of the judge: solutions wait here in order of arrival, and verdicts become the run's trace."""
+"""The parent's side of the judge: solutions wait here to be judged, and verdicts become the run's trace."""
 
+import bisect
 import contextlib
 import functools
 import json
@@ -12,28 +13,41 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from services.records import Incumbent
 from services.runner import pipes, proc
-from services.runner.machine import apart_from, thread_limits
+from services.runner.machine import thread_limits
 
+TRACE_LENGTH = 200
 PENDING_SOLUTIONS = 1000
 PENDING_BYTES = 256 * 1024 * 1024
 VERDICT_SECONDS = 60.0
 LOAD_SECONDS = 300.0
 DRAIN_SECONDS = 10.0
-CANCEL_SECONDS = 1.0
 WAKE_SECONDS = 0.05
 
 OnIncumbent = Callable[[Incumbent], None]
 
 
+@dataclass(frozen=True)
+class _Accepted:
+    """A feasible solution, the how manieth that arrived in the run."""
+
+    number: int
+    incumbent: Incumbent
+    complete: bool
+    notes: tuple[str, ...]
+
+
 class Hearing:
-    """What a run reported: counted as it arrives, judged in order, and kept where it improves.
+    """What a run reported: counted as it arrives, judged, and kept where it improves on all that arrived before.
 
     It is fed by the thread that stamps and emptied by the judge's; what waits is bounded in count and bytes, beyond
-    which :meth:`hear` waits, and with it the reader and the solver. As a context it leaves nothing waiting behind.
+    which :meth:`hear` waits, and with it the reader and the solver. During the run the judge takes the oldest first,
+    after it the newest, the best as a rule: what the judge has no time for is then what mattered least. As a context
+    it leaves nothing waiting behind.
 
     Parameters
     ----------
@@ -42,15 +56,18 @@ class Hearing:
     budget
         Seconds; a solution that arrives later is counted, and not judged.
     on_incumbent
-        Called with every incumbent, from the judge's thread. What it raises is kept in ``error`` and ends the hearing.
+        Called with every accepted solution better than all judged before, from the judge's thread. What it raises is
+        kept in ``error`` and ends the hearing.
+
+    Attributes
+    ----------
+    ready, judged
+        Set when the judge knows the instance, and when it has nothing left to do here; both also by an error.
     """
 
     def __init__(self, document: bytes, budget: float, on_incumbent: OnIncumbent) -> None:
         self.document = document
         self.budget = budget
-        self.trace: list[Incumbent] = []
-        self.partial = False
-        self.notes: tuple[str, ...] = ()
         self.num_reported = 0
         self.num_rejected = 0
         self.num_late = 0
@@ -58,13 +75,19 @@ class Hearing:
         self.first_rejection = ""
         self.error: BaseException | None = None
         self.ready = threading.Event()
+        self.judged = threading.Event()
         self.closed = False
         self._on_incumbent = on_incumbent
-        self._pending: deque[tuple[float, bytes]] = deque()
-        self._pending_bytes = 0
+        self._accepted: list[_Accepted] = []
+        self._num_improved = 0
+        self._stride = 1
+        self._pending: deque[tuple[int, float, bytes]] = deque()
+        # Of what waits and of what is being judged.
+        self._held = 0
+        self._held_bytes = 0
         self._bounded = True
-        self._ended = False
-        self._idle = False
+        self._patience: float | None = None
+        self._deadline: float | None = None
         self._changed = threading.Condition()
 
     def __enter__(self) -> "Hearing":
@@ -74,6 +97,24 @@ class Hearing:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
+
+    @property
+    def trace(self) -> list[Incumbent]:
+        """The incumbents in order of arrival, each better than the one before; of many, every second, fourth, ...
+
+        The first and the last are always there.
+        """
+        return [accepted.incumbent for accepted in self._accepted]
+
+    @property
+    def partial(self) -> bool:
+        """Whether the last incumbent leaves something to do, which ``notes`` tell."""
+        return bool(self._accepted) and not self._accepted[-1].complete
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the referee notes on the last incumbent."""
+        return self._accepted[-1].notes if self._accepted else ()
 
     @property
     def num_unjudged(self) -> int:
@@ -90,14 +131,13 @@ class Hearing:
                 self.num_late += 1
                 return
             self._changed.wait_for(lambda: self.closed or not self._bounded or self._has_room(len(solution)))
-            self._pending.append((seconds, solution))
-            self._pending_bytes += len(solution)
+            self._pending.append((self.num_reported, seconds, solution))
+            self._held += 1
+            self._held_bytes += len(solution)
             self._changed.notify_all()
 
     def _has_room(self, size: int) -> bool:
-        if not self._pending:
-            return True
-        return len(self._pending) < PENDING_SOLUTIONS and self._pending_bytes + size <= PENDING_BYTES
+        return not self._held or (self._held < PENDING_SOLUTIONS and self._held_bytes + size <= PENDING_BYTES)
 
     def unbind(self) -> None:
         """Let nothing wait any more: the solver is dead, and what its pipe still holds is little."""
@@ -106,65 +146,86 @@ class Hearing:
             self._changed.notify_all()
 
     def drain(self, seconds: float) -> None:
-        """The run is over: wait until all is judged, or so long."""
+        """The run is over: judge what is left, newest first, for so long after the verdict under way.
+
+        Whoever waits for ``judged`` waits no longer than that and two verdicts.
+        """
         with self._changed:
-            self._ended = True
+            self._patience = seconds
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._idle, seconds)
 
     def attend(self, verdict: Callable[[bytes], dict[str, Any]]) -> None:
         """Judge what comes until the hearing ends; the work of the judge's thread."""
         self.ready.set()
         while (item := self._next()) is not None:
-            self._settle(*item, verdict(item[1]))
-        with self._changed:
-            self._idle = True
-            self._changed.notify_all()
+            self._settle(*item, verdict(item[-1]))
+        self.judged.set()
 
     def fail(self, error: Exception) -> None:
         """End the hearing for a reason that is not the solver's."""
         self.error = error
-        self._idle = True
         self.__exit__()
         self.ready.set()
+        self.judged.set()
 
-    def _next(self) -> tuple[float, bytes] | None:
+    def _next(self) -> tuple[int, float, bytes] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._ended or self.closed)
-            return self._pending[0] if self._pending and not self.closed else None
+            self._changed.wait_for(lambda: self._pending or self._patience is not None or self.closed)
+            if self.closed or not self._pending:
+                return None
+            if self._patience is None:
+                return self._pending.popleft()
+            if self._deadline is None:
+                self._deadline = time.monotonic() + self._patience
+            return self._pending.pop() if time.monotonic() <= self._deadline else None
 
-    def _settle(self, seconds: float, solution: bytes, answer: dict[str, Any]) -> None:
+    def _settle(self, number: int, seconds: float, solution: bytes, answer: dict[str, Any]) -> None:
         cost = answer.get("cost")
-        incumbent = None
-        if cost is not None and (not self.trace or cost < self.trace[-1].cost):
-            incumbent = Incumbent(seconds, cost, json.loads(solution))
+        news = None
         with self._changed:
             if self.closed:
                 return
-            self._pending.popleft()
-            self._pending_bytes -= len(solution)
+            self._held -= 1
+            self._held_bytes -= len(solution)
             self.num_judged += 1
             if cost is None:
                 self.num_rejected += 1
                 self.first_rejection = self.first_rejection or str(answer["rejected"])
-            elif incumbent is not None:
-                self.trace.append(incumbent)
-                self.partial = not answer["complete"]
-                self.notes = tuple(answer["notes"])
+            else:
+                incumbent = Incumbent(seconds, cost, solution)
+                if not self._accepted or cost < self._accepted[-1].incumbent.cost:
+                    news = incumbent
+                self._accept(_Accepted(number, incumbent, answer["complete"], tuple(answer["notes"])))
             self._changed.notify_all()
-        if incumbent is not None:
-            self._on_incumbent(incumbent)
+        if news is not None:
+            self._on_incumbent(news)
+
+    def _accept(self, new: _Accepted) -> None:
+        """Keep it if it improves on all that arrived before; what arrived later stays only if it improves on it."""
+        place = bisect.bisect(self._accepted, new.number, key=lambda accepted: accepted.number)
+        cost = new.incumbent.cost
+        if place and self._accepted[place - 1].incumbent.cost <= cost:
+            return
+        if place == len(self._accepted):
+            # Between two that are kept, the last is held only until the next one comes.
+            if (self._num_improved - 1) % self._stride:
+                place -= 1
+            self._num_improved += 1
+        self._accepted[place:] = [new, *(later for later in self._accepted[place:] if later.incumbent.cost < cost)]
+        if len(self._accepted) == 2 * TRACE_LENGTH and self._patience is None:
+            self._accepted = [*self._accepted[::2], new]
+            self._stride *= 2
 
 
 class Judge:
-    """A warm judge process, off the solver's cores where there are others, and the thread that talks with it.
+    """A warm judge process on cores of its own, and the thread that talks with it.
 
     Both start with the first hearing. The process dies with the thread (PR_SET_PDEATHSIG); one that fails on a
     solution is replaced.
     """
 
-    def __init__(self, solver_cores: frozenset[int], module: str = "services.runner.judge") -> None:
-        self._cores = apart_from(solver_cores)
+    def __init__(self, cores: frozenset[int], module: str = "services.runner.judge") -> None:
+        self.cores = cores
         self._module = module
         self._hearings: queue.SimpleQueue[Hearing | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -191,20 +252,28 @@ class Judge:
     def _work(self) -> None:
         while (hearing := self._hearings.get()) is not None:
             try:
-                # What fails here fails again, and is then said, when there is something to judge.
-                with contextlib.suppress(_FailedError):
-                    self._load(hearing.document)
+                self._load_or_retry(hearing.document)
                 hearing.attend(functools.partial(self._verdict, hearing))
             except Exception as error:
-                hearing.fail(error)
+                if not hearing.closed:
+                    hearing.fail(error)
         self._stop()
 
     def _verdict(self, hearing: Hearing, solution: bytes) -> dict[str, Any]:
+        self._load_or_retry(hearing.document)
         try:
-            self._load(hearing.document)
             return self._ask(b"solution ", solution, VERDICT_SECONDS, lambda: hearing.closed)
         except _FailedError as error:
             return {"rejected": f"the judge {error}"}
+
+    def _load_or_retry(self, document: bytes) -> None:
+        """Load the instance, by a new process if need be; that this fails is no solver's fault."""
+        with contextlib.suppress(_FailedError):
+            return self._load(document)
+        try:
+            self._load(document)
+        except _FailedError as error:
+            raise ChildProcessError(f"the judge {error}; no run can be checked") from None
 
     def _load(self, document: bytes) -> None:
         """See to a process that knows the instance; the one of the run before may."""
@@ -216,9 +285,8 @@ class Judge:
             )  # fmt: skip
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
-            if self._cores:
-                with contextlib.suppress(ProcessLookupError):
-                    os.sched_setaffinity(self._process.pid, self._cores)
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(self._process.pid, self.cores)
         if self._loaded != document:
             self._loaded = None
             answer = self._ask(b"instance ", document, LOAD_SECONDS, lambda: self._closed)

@@ -49,7 +49,7 @@ def _load(document: bytes) -> tuple[Problem, Instance]:
 def _judged(problem: Problem, instance: Instance, document: bytes) -> dict[str, Any]:
     """The referee's word; whatever a solution breaks on the way is a reason to reject it."""
     try:
-        verdict = problem.verify(instance, problem.load_solution(json.loads(document)))
+        verdict = problem.verify(instance, problem.load_solution(json.loads(document.decode())))
         if verdict.cost is None:
             return {"rejected": verdict.violations[0].message}
         answer = {"cost": verdict.cost, "complete": verdict.complete, "notes": verdict.notes}

@@ -55,6 +55,11 @@ def apart_from(cores: frozenset[int]) -> frozenset[int]:
     return frozenset(cpu for cpu in os.sched_getaffinity(0) if _physical_core(cpu) not in taken)
 
 
+def judge_cores(own: frozenset[int], all_solvers: frozenset[int]) -> frozenset[int]:
+    """CPUs for a slot's judge: off every solver's physical cores, or on the slot's own, so that no other run pays."""
+    return apart_from(own | all_solvers) or frozenset(os.sched_getaffinity(0)) - apart_from(own)
+
+
 @contextlib.contextmanager
 def kept_off(cores: frozenset[int]) -> Iterator[None]:
     """Keep all threads of this process, and what they start, off the physical cores given, where there are others."""

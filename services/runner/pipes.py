@@ -59,11 +59,11 @@ class _Listener:
 
 
 class Reader:
-    """A thread that reads a child's messages and log until the child is gone and its pipes are empty.
+    """A thread that reads a child's messages and log until the child is gone and its pipes were read once more.
 
     Solutions of the current run go to its listener, undecoded; where that waits, the reader waits, and the child in
     the end. Other messages become ``events``. The end is told from the process, not from the pipes: a forked
-    grandchild may hold those open.
+    grandchild may hold those open, and write to them without end.
     """
 
     def __init__(self, pid: int, messages: int, log: int) -> None:
@@ -73,7 +73,7 @@ class Reader:
         self._log = log
         self._log_tail = bytearray()
         self._pidfd = os.pidfd_open(pid)
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._work, daemon=True).start()
 
     @property
     def log(self) -> str:
@@ -87,14 +87,26 @@ class Reader:
         """Pass on the solutions of a run, with their arrival in seconds after ``started``, up to the next event."""
         self._listener = _Listener(b"%d" % run, started, hear)
 
+    def _work(self) -> None:
+        try:
+            self._read()
+        finally:
+            for descriptor in (self._messages, self._log, self._pidfd):
+                os.close(descriptor)
+            self.events.put(Event(time.perf_counter(), {"event": "gone"}))
+
     def _read(self) -> None:
         buffer = bytearray()
         with selectors.DefaultSelector() as selector:
             for descriptor in (self._messages, self._log, self._pidfd):
                 selector.register(descriptor, selectors.EVENT_READ)
             open_pipes = {self._messages, self._log}
-            while True:
+            ended = False
+            while not ended:
                 ready = {key.fd for key, _ in selector.select()}
+                if ended := self._pidfd in ready:
+                    # What the child wrote before its end is there now; a pipe holds no more than one read takes.
+                    ready = {key.fd for key, _ in selector.select(0)}
                 # The log first: what a run printed is then there when its end is heard of.
                 for descriptor in (pipe for pipe in (self._log, self._messages) if pipe in ready & open_pipes):
                     chunk = os.read(descriptor, 1 << 20)
@@ -105,11 +117,6 @@ class Reader:
                         self._keep(chunk)
                     else:
                         self._split(buffer, chunk, time.perf_counter())
-                if not ready & open_pipes and self._pidfd in ready:
-                    break
-        for descriptor in (self._messages, self._log, self._pidfd):
-            os.close(descriptor)
-        self.events.put(Event(time.perf_counter(), {"event": "gone"}))
 
     def _split(self, buffer: bytearray, chunk: bytes, arrival: float) -> None:
         """Take the lines that ``chunk`` completes; a line beyond all bounds is cut and will not decode."""
@@ -150,4 +157,6 @@ def _decoded(line: bytes) -> dict[str, Any]:
         content = json.loads(line) if len(line) <= EVENT_BYTES else None
     except (ValueError, RecursionError):
         content = None
-    return content if isinstance(content, dict) and "event" in content else {"event": "garbage"}
+    if not isinstance(content, dict) or content.get("event", "gone") == "gone":
+        return {"event": "garbage"}
+    return content

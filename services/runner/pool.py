@@ -34,7 +34,7 @@ def _run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, m
 
     def work(slot_cores: frozenset[int]) -> None:
         try:
-            with Slot(slot_cores, threads, memory) as slot:
+            with Slot(slot_cores, threads, memory, frozenset().union(*cores)) as slot:
                 while not cancel.is_set():
                     with lock:
                         task = next(pending, None)
@@ -49,9 +49,9 @@ def _run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, m
             ended.put(None)
 
     workers = [threading.Thread(target=work, args=(slot_cores,)) for slot_cores in cores]
-    for worker in workers:
-        worker.start()
     try:
+        for worker in workers:
+            worker.start()
         active = len(workers)
         while active:
             # A timeout keeps the main thread responsive to Ctrl-C.
@@ -68,7 +68,8 @@ def _run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, m
     finally:
         cancel.set()
         for worker in workers:
-            worker.join()
+            if worker.ident is not None:
+                worker.join()
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,11 @@ def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory:
         If a solver cannot be imported or prepared here.
     """
 
+    abandoned = threading.Event()
+
     def ask(solver: str) -> Resolved:
         try:
-            process = SolverProcess(*spec.parse(solver), cores, threads, memory)
+            process = SolverProcess(*spec.parse(solver), cores, threads, memory, abandoned.is_set)
         except Unavailable as error:
             raise Unavailable(f"solver {solver!r} is unavailable: {error}") from None
         process.close()
@@ -100,4 +103,8 @@ def resolve(solvers: Iterable[str], cores: frozenset[int], threads: int, memory:
 
     names = list(solvers)
     with ThreadPoolExecutor(max_workers=len(cores) + 1) as executor:
-        return dict(zip(names, executor.map(ask, names), strict=True))
+        try:
+            return dict(zip(names, executor.map(ask, names), strict=True))
+        except BaseException:
+            abandoned.set()
+            raise

@@ -175,8 +175,10 @@ def _orphaned(mark: str) -> bool:
         return False
     try:
         fields = _stat(int(pid))
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
+    except OSError:
+        return False
     return fields[0] in "ZX" or fields[_START] != rest.partition(".")[0]
 
 

@@ -21,11 +21,22 @@ from solvers import registry
 
 MEMORY_CHECK_SECONDS = 0.1
 PREPARE_SECONDS = 300.0
+WAKE_SECONDS = 0.2
+# What the answers to a command hold at least.
+ANSWERS = {
+    "greeting": {"name", "summary", "problem", "honours", "versions", "parameters"},
+    "ready": {"spec"},
+    "loaded": set(),
+}
 OUT_OF_MEMORY = ("std::bad_alloc", "MemoryError", "allocate memory")
 
 
 class Unavailable(Exception):
     """The solver could not be imported or prepared; the message says why."""
+
+
+class Cancelled(Exception):
+    """The caller no longer wants the answer."""
 
 
 class Died(Unavailable):
@@ -64,6 +75,8 @@ class SolverProcess:
         Threads the solver may use; also set for the numerical libraries.
     memory
         Limit in bytes for the child and everything below it.
+    cancelled
+        Asked while an answer is awaited, here and later; once true, that ends in Cancelled.
 
     Raises
     ------
@@ -77,9 +90,17 @@ class SolverProcess:
     The child dies with the thread that created it (PR_SET_PDEATHSIG); use it from that thread.
     """
 
-    def __init__(self, name: str, parameters: dict[str, str], cores: frozenset[int], threads: int, memory: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameters: dict[str, str],
+        cores: frozenset[int],
+        threads: int,
+        memory: int,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
         started = time.perf_counter()
-        self._start(name, cores, threads, memory)
+        self._start(name, cores, threads, memory, cancelled)
         try:
             self._send({"op": "prepare", "parameters": parameters})
             self.spec: str = self._expect("ready", "it prepared")["spec"]
@@ -93,12 +114,15 @@ class SolverProcess:
     def describe(cls, name: str, cores: frozenset[int], memory: int) -> dict[str, Any]:
         """What a solver says of itself, without preparing it; Unavailable if it cannot be imported."""
         process = cls.__new__(cls)
-        process._start(name, cores, 1, memory)
+        process._start(name, cores, 1, memory, lambda: False)
         process.close()
         return process.greeting
 
-    def _start(self, name: str, cores: frozenset[int], threads: int, memory: int) -> None:
+    def _start(
+        self, name: str, cores: frozenset[int], threads: int, memory: int, cancelled: Callable[[], bool]
+    ) -> None:
         registry.find(name)
+        self._cancelled = cancelled
         self.threads = threads
         self.memory = memory
         self.mark = proc.new_mark()
@@ -230,13 +254,13 @@ class SolverProcess:
                 return "declined", str(event.content.get("reason"))
             case "failed":
                 kind = "memory" if event.content.get("kind") == "memory" else "crashed"
-                return kind, str(event.content.get("error"))
+                return kind, str(event.content.get("error") or "failed, and did not say why")
             case _:
                 return "crashed", "wrote to the runner's own pipe"
 
     def _explained(self, event: str, reason: str) -> tuple[str, str]:
         """Name the signal or exit code behind a crash, and tell running out of memory from other crashes."""
-        if event == "crashed" and not reason:
+        if event == "crashed" and not reason and self._gone:
             reason = proc.exit_text(self._process.wait())
         if event == "crashed" and any(sign in self.log for sign in OUT_OF_MEMORY):
             event = "memory"
@@ -250,16 +274,22 @@ class SolverProcess:
             except TimeoutError as error:
                 raise Unavailable(str(error)) from None
 
+    def _next_event(self) -> Event:
+        deadline = time.monotonic() + PREPARE_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
+                return self._reader.events.get(timeout=WAKE_SECONDS)
+            if self._cancelled():
+                raise Cancelled
+        raise Unavailable(f"no answer within {PREPARE_SECONDS:g} s")
+
     def _expect(self, answer: str, occasion: str) -> dict[str, Any]:
-        try:
-            event = self._reader.events.get(timeout=PREPARE_SECONDS)
-        except queue.Empty:
-            raise Unavailable(f"no answer within {PREPARE_SECONDS:g} s") from None
+        event = self._next_event()
         if event.name in ("gone", "failed"):
             kind, reason = self._explained(*self._ended_by(event))
             raise Died(kind, f"{reason} while {occasion}", self.log)
         if event.name == "refused":
             raise InvalidInput(str(event.content.get("error")))
-        if event.name != answer:
+        if event.name != answer or not ANSWERS[answer] <= event.content.keys():
             raise Unavailable(str(event.content.get("error", event.content)))
         return event.content

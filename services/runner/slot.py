@@ -4,7 +4,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,11 @@ from instances.errors import InvalidInput
 from instances.problem import Instance, Problem
 from services.records import Incumbent, Run, Status
 from services.runner import proc
-from services.runner.hearing import CANCEL_SECONDS, DRAIN_SECONDS, Hearing, Judge, OnIncumbent
-from services.runner.machine import describe_machine
-from services.runner.process import Died, Ending, SolverProcess, Unavailable
+from services.runner.hearing import DRAIN_SECONDS, TRACE_LENGTH, Hearing, Judge, OnIncumbent
+from services.runner.machine import describe_machine, judge_cores
+from services.runner.process import WAKE_SECONDS, Cancelled, Died, Ending, SolverProcess, Unavailable
 from solvers import spec
 
-TRACE_LENGTH = 200
 REASON_LENGTH = 4096
 WARM_CHILDREN = 32
 DISTURBED_SHARE = 0.9
@@ -40,6 +39,8 @@ class Task:
     repetition: int
     seed: int
     budget: float
+    document: bytes | None = field(default=None, repr=False)
+    """The instance encoded, where many runs share it."""
 
     @property
     def grace(self) -> float:
@@ -47,19 +48,27 @@ class Task:
         return max(1.0, 0.1 * self.budget)
 
 
+def encode(problem: Problem, instance: Instance) -> bytes:
+    """The instance's document in one line of JSON, as solver and judge get it."""
+    return json.dumps(problem.dump(instance), separators=(",", ":")).encode()
+
+
 class Slot:
     """A set of cores on which one solver child runs at a time; the children of other solvers stay warm, and stopped.
 
     Use it from one thread, as a context manager: its children die with the thread that started them. What solvers of
-    a dead parent left behind is killed first.
+    a dead parent left behind is killed first. ``all_cores`` are those of all slots in use, which its judge avoids.
     """
 
-    def __init__(self, cores: frozenset[int], threads: int, memory: int) -> None:
+    def __init__(
+        self, cores: frozenset[int], threads: int, memory: int, all_cores: frozenset[int] = frozenset()
+    ) -> None:
         self.cores = cores
         self.threads = threads
         self.memory = memory
         self._warm: OrderedDict[str, SolverProcess] = OrderedDict()
-        self._judge = Judge(cores)
+        self._judge = Judge(judge_cores(cores, all_cores))
+        self._cancelled: Callable[[], bool] = lambda: False
 
     def __enter__(self) -> "Slot":
         # A reader that wakes to stamp an arrival waits no longer than this for another thread of this process.
@@ -79,7 +88,9 @@ class Slot:
             process.close()
             process = None
         if process is None:
-            process = SolverProcess(*spec.parse(solver), self.cores, self.threads, self.memory)
+            process = SolverProcess(
+                *spec.parse(solver), self.cores, self.threads, self.memory, lambda: self._cancelled()
+            )
         self._warm[solver] = process
         if len(self._warm) > WARM_CHILDREN:
             self._warm.popitem(last=False)[1].close()
@@ -93,13 +104,35 @@ class Slot:
     ) -> Run:
         """Make one run; whatever the solver does becomes a record.
 
-        ``on_incumbent`` is called from another thread, as soon as the judge has accepted an improvement.
+        ``on_incumbent`` is called from another thread, as soon as the judge has accepted an improvement. ``cancelled``
+        is asked several times a second; once true, the run ends as cancelled, whatever it waits for.
+
+        Raises
+        ------
+        ChildProcessError
+            If the judge cannot be started, or cannot load the instance.
         """
-        document = json.dumps(task.problem.dump(task.instance), separators=(",", ":")).encode()
+        self._cancelled = cancelled
+        try:
+            return self._run(task, on_incumbent, cancelled)
+        except Cancelled:
+            # A child that was waited for answers out of step.
+            if (process := self._warm.pop(task.spec, None)) is not None:
+                process.close()
+            return _record(task, Status.CANCELLED, "cancelled")
+
+    def _run(self, task: Task, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]) -> Run:
+        document = task.document or encode(task.problem, task.instance)
         with Hearing(document, task.budget, on_incumbent) as hearing:
             self._judge.open(hearing)
             try:
                 process = self.child(task.spec)
+                # The child gets the instance when nothing but the start is left to wait for.
+                while not hearing.ready.wait(WAKE_SECONDS):
+                    if cancelled():
+                        raise Cancelled
+                if hearing.error is not None:
+                    raise hearing.error
                 process.load(document)
             except (Unavailable, InvalidInput) as error:
                 if (broken := self._warm.pop(task.spec, None)) is not None:
@@ -107,14 +140,17 @@ class Slot:
                 if isinstance(error, Died):
                     return _record(task, Status(error.event), error.reason, log=_clean(error.log))
                 return _record(task, Status.UNAVAILABLE, str(error))
-            hearing.ready.wait()
             ending = process.run(
                 task.budget, task.grace, task.seed, hearing, lambda: cancelled() or hearing.error is not None
             )
             if not process.alive or process.hoards:
                 self._warm.pop(task.spec).close()
-            patience = CANCEL_SECONDS if ending.event == "cancelled" else max(DRAIN_SECONDS, task.budget)
-            hearing.drain(patience)
+            if ending.event == "cancelled" and hearing.error is None:
+                raise Cancelled
+            hearing.drain(max(DRAIN_SECONDS, task.budget))
+            while not hearing.judged.wait(WAKE_SECONDS):
+                if cancelled():
+                    raise Cancelled
         if hearing.error is not None:
             raise hearing.error
         status, reason = _status(ending, hearing)

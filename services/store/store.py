@@ -160,15 +160,17 @@ class Store:
         """Store a run of a comparison; the same key again replaces it."""
         row = {column: getattr(run, column) for column in _RUN_COLUMNS if column != "trace"}
         trace = [[incumbent.seconds, incumbent.cost] for incumbent in run.trace]
-        solutions = [incumbent.solution for incumbent in run.trace]
+        # Joined, not decoded: compressing leaves the interpreter to the runs under way, encoding would not.
+        solutions = b"[%s]" % b",".join(incumbent.solution or b"null" for incumbent in run.trace)
         with self.engine.begin() as connection:
             connection.execute(tables.run_solutions.delete().where(tables.run_solutions.c.run == run.key))
             connection.execute(tables.runs.delete().where(tables.runs.c.key == run.key))
             connection.execute(
                 tables.runs.insert(), {**row, "comparison": name, "status": run.status.value, "trace": trace}
             )
-            if solutions:
-                connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": _pack(solutions)})
+            if trace:
+                packed = zlib.compress(solutions)
+                connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": packed})
 
     def results(self, name: str) -> Results:
         """A comparison with all its runs.

@@ -25,7 +25,7 @@ DESCRIPTIONS = [
 ]  # fmt: skip
 RUN = Run(
     key="k" * 64, instance=DESCRIPTIONS[1].digest, solver="b", spec="b", repetition=1, seed=2**31 - 1,
-    status=Status.CRASHED, reason="KeyError", trace=(Incumbent(0.25, 120, [[1, 2]]), Incumbent(1.5, 110, [[2, 1]])),
+    status=Status.CRASHED, reason="KeyError", trace=(Incumbent(0.25, 120, b"[[1,2]]"), Incumbent(1.5, 110, b"[[2,1]]")),
     num_reported=4, num_rejected=1, num_late=1, setup_seconds=0.5, wall_seconds=1.9, cpu_seconds=1.8,
     peak_bytes=2**33, involuntary_switches=3, disturbed=True, versions={"versus": "0.1.0"}, machine="m", log="log",
     finished_at="2026-11-20T10:00:00+00:00",

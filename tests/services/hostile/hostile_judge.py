@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Any
 
 from instances.routing.instance import RoutingInstance
 from instances.routing.problem import RoutingProblem
@@ -11,6 +12,7 @@ from services.runner import judge
 
 SLOW_SECONDS = 1.0
 genuine = RoutingProblem.verify
+genuine_load = RoutingProblem.load
 
 
 def verify(self: RoutingProblem, instance: RoutingInstance, solution: Routes) -> Verdict:
@@ -31,6 +33,16 @@ def verify(self: RoutingProblem, instance: RoutingInstance, solution: Routes) ->
     return genuine(self, instance, solution)
 
 
+def load(self: RoutingProblem, document: dict[str, Any]) -> RoutingInstance:
+    """Misbehave, then load the instance."""
+    match os.environ["HOSTILE_REFEREE"]:
+        case "unloading":
+            raise ZeroDivisionError("the judge's own fault")
+        case "slow to load":
+            time.sleep(1)
+    return genuine_load(self, document)
+
+
 def _hold_the_interpreter(seconds: float) -> None:
     """Compute in long C calls, as big modular powers do."""
     ends = time.perf_counter() + seconds
@@ -41,4 +53,5 @@ def _hold_the_interpreter(seconds: float) -> None:
 
 if __name__ == "__main__":
     RoutingProblem.verify = verify  # type: ignore[method-assign]
+    RoutingProblem.load = load  # type: ignore[method-assign]
     judge.main()

@@ -374,3 +374,44 @@ class Bloated(_Routing):
         except MemoryError:
             del self.hoard[-2:]
         return self
+
+
+@dataclass(frozen=True)
+class Forging(_Routing):
+    """Sends a message that only the runner, or a child with an error to tell, would send."""
+
+    kind: str = field(default="gone", metadata={"help": "the event forged"})
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        search.report(singles(instance))
+        _write_to_the_runner(b'{"event":"%s","error":""}' % self.kind.encode())
+
+
+@dataclass(frozen=True)
+class ForgingReadiness(Forging):
+    """Sends it while it prepares, and goes on preparing."""
+
+    def prepare(self) -> "ForgingReadiness":
+        _write_to_the_runner(b'{"event":"%s","error":""}' % self.kind.encode())
+        return self
+
+
+@dataclass(frozen=True)
+class SlowToPrepare(_Routing):
+    """Prepares for minutes."""
+
+    def prepare(self) -> "SlowToPrepare":
+        time.sleep(120)
+        return self
+
+
+@dataclass(frozen=True)
+class Inundating(_Routing):
+    """Dies, and leaves processes without the runner's mark that print without end."""
+
+    def solve(self, instance: RoutingInstance, search: Search) -> None:
+        code = "import os\nwhile True: os.write(1, b'flood ' * 10_000)"
+        for _ in range(8):
+            subprocess.Popen([sys.executable, "-S", "-c", code], env={}, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        os._exit(3)

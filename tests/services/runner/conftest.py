@@ -21,7 +21,7 @@ SOLVERS = (
     "unspeakable", "littering", "leaking", "leaking-grandchild", "forking", "deserting",
     "flooding", "flooding-reports", "garbling", "infeasible", "late", "dying", "raising", "exiting",
     "haunting", "counting", "unpreparable", "ticking", "unlucky", "restless", "delegating",
-    "choking", "falling", "bloated",
+    "choking", "falling", "bloated", "forging", "forging-readiness", "slow-to-prepare", "inundating",
 )  # fmt: skip
 
 
@@ -75,6 +75,6 @@ def referee(slot: Slot, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 
     def misbehave(manner: str) -> None:
         monkeypatch.setenv("HOSTILE_REFEREE", manner)
-        slot._judge = Judge(slot.cores, "hostile_judge")
+        slot._judge = Judge(slot._judge.cores, "hostile_judge")
 
     return misbehave

@@ -1,5 +1,6 @@
 """Whatever the referee does, stamps, limits and the next solution do not wait for it."""
 
+import itertools
 import json
 import os
 import threading
@@ -10,8 +11,10 @@ import pytest
 from instances.routing.solution import Routes
 from services.records import Status
 from services.runner import hearing as hearings
+from services.runner import machine
 from services.runner import slot as slots
-from services.runner.hearing import Hearing
+from services.runner.hearing import Hearing, Judge
+from services.runner.process import SolverProcess
 
 GOOD = {"cost": 10, "complete": True, "notes": []}
 
@@ -31,11 +34,11 @@ def test_full_backlog_holds_the_solver_and_not_the_limits(slot, task, referee, m
     monkeypatch.setattr(hearings, "PENDING_SOLUTIONS", 3)
     monkeypatch.setattr(slots, "DRAIN_SECONDS", 0.5)
     referee("slow")
-    run = slot.run(task("flooding-reports", budget=0.2))
+    run = slot.run(task("flooding-reports", budget=2.0))
     assert run.status is Status.KILLED
-    assert run.wall_seconds < 1.5
+    assert 3.0 <= run.wall_seconds < 3.5
     assert len(run.trace) == 1
-    assert run.reason.startswith("still running 1.2 s after the start; not judged in time: ")
+    assert run.reason.startswith("still running 3 s after the start; not judged in time: ")
     assert slot.run(task("trivial", budget=20.0)).status is Status.FINISHED
 
 
@@ -124,7 +127,8 @@ def test_backlog_is_bounded_in_bytes(monkeypatch):
         hearing.hear(1.1, b"[4]")
         go_on.release(2)
         hearing.drain(5)
-    assert [incumbent.solution for incumbent in hearing.trace] == [[2]]
+        assert hearing.judged.wait(5)
+    assert [incumbent.solution for incumbent in hearing.trace] == [b"[2]"]
     assert (hearing.num_reported, hearing.num_rejected, hearing.num_late, hearing.num_unjudged) == (4, 1, 1, 0)
     assert hearing.first_rejection == "bad"
 
@@ -135,8 +139,107 @@ def test_solution_of_an_odd_form_is_rejected(slot, instance, task):
     singles = Routes(tuple((customer,) for customer in instance.customers.tolist()))
     with Hearing(json.dumps(problem.dump(instance)).encode(), 1.0, lambda incumbent: None) as hearing:
         slot._judge.open(hearing)
-        for odd in (b"", b"nonsense", b"[" * 100_000, b"1" * 5000, b"null", b"\xff"):
+        good = json.dumps(problem.dump_solution(singles))
+        for odd in (b"", b"nonsense", b"[" * 100_000, b"1" * 5000, b"null", b"\xff", good.encode("utf-16")):
             hearing.hear(0.1, odd)
-        hearing.hear(0.2, json.dumps(problem.dump_solution(singles)).encode())
+        hearing.hear(0.2, good.encode())
         hearing.drain(20)
-    assert (hearing.num_rejected, len(hearing.trace)) == (6, 1)
+        assert hearing.judged.wait(20)
+    assert (hearing.num_rejected, len(hearing.trace)) == (7, 1)
+
+
+def verdicts_from(costs, hearing, num_live, orders):
+    """The verdict on a solution that is an index into ``costs``; the run is over after so many."""
+
+    def verdict(solution):
+        orders.append(int(solution))
+        if len(orders) == num_live:
+            hearing.drain(10)
+        return {**GOOD, "cost": costs[int(solution)]}
+
+    return verdict
+
+
+def test_after_the_run_the_newest_is_judged_first():
+    """The trace is by arrival, strictly improving, whatever the order of the verdicts; only improvements are told."""
+    told, order = [], []
+    with Hearing(b"", 1.0, lambda new: told.append(new.cost)) as hearing:
+        for i in range(6):
+            hearing.hear(0.1, b"%d" % i)
+        hearing.attend(verdicts_from([50, 40, 45, 30, 35, 30], hearing, 2, order))
+    assert order == [0, 1, 5, 4, 3, 2]
+    assert [incumbent.solution for incumbent in hearing.trace] == [b"0", b"1", b"3"]
+    assert told == [50, 40, 30]
+
+
+def test_what_the_judge_has_no_time_for_is_the_oldest(monkeypatch):
+    """Patience begins after the verdict under way, and the verdict begun in it is ended."""
+    now, order = [0.0], []
+    with Hearing(b"", 1.0, lambda new: None) as hearing:
+        for i in range(9):
+            hearing.hear(0.1, b"%d" % i)
+        judge = verdicts_from([9 - i for i in range(9)], hearing, 1, order)
+
+        def verdict(solution):
+            now[0] += 6
+            return judge(solution)
+
+        monkeypatch.setattr(hearings.time, "monotonic", lambda: now[0])
+        hearing.attend(verdict)
+    assert order == [0, 8, 7]
+    assert [incumbent.cost for incumbent in hearing.trace] == [9, 2, 1]
+    assert hearing.num_unjudged == 6
+
+
+def test_long_trace_is_thinned_while_it_grows():
+    """Of thousands of incumbents a few hundred are held, evenly spread, the first and the last among them."""
+    count = 5003
+    with Hearing(b"", 1.0, lambda new: None) as hearing:
+        hearing.unbind()
+        for i in range(count):
+            hearing.hear(0.1, b"%d" % i)
+        hearing.attend(verdicts_from(range(count, 0, -1), hearing, count, []))
+    kept = [int(incumbent.solution) for incumbent in hearing.trace]
+    steps = [later - earlier for earlier, later in itertools.pairwise(kept)]
+    assert (kept[0], kept[-1]) == (0, count - 1)
+    assert hearings.TRACE_LENGTH <= len(kept) < 2 * hearings.TRACE_LENGTH
+    assert set(steps[:-1]) == {16}
+    assert 0 < steps[-1] <= 16
+
+
+def test_judge_that_cannot_load_is_no_fault_of_the_solver(slot, task, referee):
+    """The run is not recorded; the error says what the judge said."""
+    referee("unloading")
+    with pytest.raises(ChildProcessError, match="the judge could not load the instance: ZeroDivisionError: the judge"):
+        slot.run(task("trivial"))
+
+
+def test_judge_that_cannot_start_is_no_fault_of_the_solver(slot, task):
+    """It is tried twice."""
+    slot._judge = Judge(slot._judge.cores, "no_such_judge")
+    with pytest.raises(ChildProcessError, match="the judge died: exit code 1; no run can be checked"):
+        slot.run(task("trivial"))
+
+
+def test_solver_gets_the_instance_after_the_judge(slot, task, referee, monkeypatch):
+    """While the judge takes its time, no child has the instance."""
+    referee("slow to load")
+    seen = []
+    load = SolverProcess.load
+
+    def noted(process, document):
+        seen.append(slot._judge._loaded == document)
+        load(process, document)
+
+    monkeypatch.setattr(SolverProcess, "load", noted)
+    assert slot.run(task("trivial")).status is Status.FINISHED
+    assert seen == [True]
+
+
+def test_judge_disturbs_no_other_run(monkeypatch):
+    """It shares a core with its own solver only, and that only where there is no other."""
+    monkeypatch.setattr(machine, "_physical_core", lambda cpu: str(cpu // 2))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
+    first, second = frozenset({0}), frozenset({2})
+    assert machine.judge_cores(first, first) == {2, 3}
+    assert machine.judge_cores(first, first | second) == {0, 1}

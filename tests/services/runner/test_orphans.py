@@ -1,5 +1,6 @@
 """However versus ends, nothing that it started goes on; and where it may run, it keeps out of the solvers' way."""
 
+import errno
 import functools
 import os
 import signal
@@ -140,3 +141,14 @@ def test_parent_keeps_off_the_childrens_cores(task):
     assert {frozenset(os.sched_getaffinity(int(thread.name))) for thread in Path("/proc/self/task").iterdir()} == {
         frozenset(before)
     }
+
+
+def test_no_process_is_taken_for_dead_for_want_of_a_file_descriptor(monkeypatch):
+    """Only a process that is not there is dead; what cannot be read says nothing."""
+    mark = proc.new_mark()
+
+    def refuse(pid):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(proc, "_stat", refuse)
+    assert not proc._orphaned(mark)

@@ -1,6 +1,8 @@
 """Whatever a solver does, its run is recorded as what it was, and the next run is none the worse for it."""
 
 import os
+import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -11,9 +13,12 @@ from instances.errors import InvalidInput
 from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
 from services.records import Incumbent, Status
-from services.runner import proc
-from services.runner.process import SolverProcess
-from services.runner.slot import TRACE_LENGTH, _thinned
+from services.runner import child, proc
+from services.runner.hearing import TRACE_LENGTH
+from services.runner.pipes import Reader
+from services.runner.pool import resolve, run_all
+from services.runner.process import SolverProcess, Unavailable
+from services.runner.slot import _thinned
 
 SINGLES_COST = 2 * 10 * sum(range(1, 21))
 
@@ -286,3 +291,90 @@ def test_cpu_time_counts_the_whole_family(slot, task):
     run = slot.run(task("delegating", budget=5.0))
     assert run.status is Status.FINISHED
     assert run.cpu_seconds > 0.15
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "reason"),
+    [
+        ("forging", Status.CRASHED, "wrote to the runner's own pipe"),
+        ("forging:kind=failed", Status.CRASHED, "failed, and did not say why"),
+        ("forging-readiness", Status.UNAVAILABLE, "garbage"),
+        ("forging-readiness:kind=failed", Status.CRASHED, "failed, and did not say why while it prepared"),
+        ("forging-readiness:kind=ready", Status.UNAVAILABLE, ""),
+    ],
+)
+def test_forged_messages_hold_nothing_up(slot, task, spec, status, reason):
+    """A plug-in that says it is gone, has failed or is ready is not believed, nor waited for."""
+    began = time.perf_counter()
+    run = slot.run(task(spec, budget=20.0))
+    assert run.status is status
+    assert reason in run.reason
+    assert time.perf_counter() - began < 5
+    assert slot.run(task("trivial")).status is Status.FINISHED
+
+
+def test_flood_after_the_solvers_death_does_not_hold_the_end_up(slot, task):
+    """What the dead solver left behind prints without end; the end is told from the process."""
+    began = time.perf_counter()
+    run = slot.run(task("inundating", budget=20.0))
+    assert (run.status, run.reason) == (Status.CRASHED, "exit code 3")
+    assert time.perf_counter() - began < 10
+
+
+def test_reader_ends_though_the_log_is_never_empty(monkeypatch):
+    """A pipe that is filled again as fast as it is read is read once after the child's end."""
+    process = subprocess.Popen(["true"])
+    messages, other = os.pipe()
+    from_log, log = os.pipe()
+    os.write(log, b"flood")
+    monkeypatch.setattr(Reader, "_keep", lambda reader, chunk: os.write(log, chunk))
+    assert Reader(process.pid, messages, from_log).events.get(timeout=10).name == "gone"
+    process.wait()
+    os.close(other)
+    os.close(log)
+
+
+@pytest.mark.parametrize("spec", ["slow-to-prepare", "flooding-reports"])
+def test_cancelling_interrupts_whatever_is_waited_for(slot, task, referee, spec):
+    """Preparing, and judging what is left after a run, end within a moment, and the slot lives on."""
+    referee("slow")
+    began = time.perf_counter()
+    run = slot.run(task(spec, budget=0.3), cancelled=lambda: time.perf_counter() - began > 3)
+    assert (run.status, run.reason) == (Status.CANCELLED, "cancelled")
+    assert time.perf_counter() - began < 6
+    assert slot.run(task("trivial", budget=5.0)).status is Status.FINISHED
+
+
+def test_failed_resolving_waits_for_no_other_solver(slot):
+    """When one solver is refused, those that still prepare are ended."""
+    began = time.perf_counter()
+    with pytest.raises(Unavailable, match="broken-import"):
+        resolve(["broken-import", "slow-to-prepare"], slot.cores, 1, slot.memory)
+    assert time.perf_counter() - began < 10
+
+
+def test_worker_that_cannot_start_leaves_no_other_behind(slot, task, monkeypatch):
+    """The error is raised, and the threads that did start have ended."""
+    started, start = [], threading.Thread.start
+
+    def start_one(thread):
+        if thread._target.__name__ == "work":
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        list(run_all([task("hanging", budget=30.0)], [slot.cores, slot.cores], 1, slot.memory))
+    assert not started[0].is_alive()
+
+
+def test_kernel_without_clear_refs_is_no_error(monkeypatch):
+    """Where the peak cannot be reset, the run goes on with the peak so far."""
+
+    def refuse(*_):
+        raise PermissionError("clear_refs")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    child._reset_peak_memory()
