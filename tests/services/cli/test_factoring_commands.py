@@ -107,13 +107,13 @@ def test_solve_shows_the_factors_and_verify_agrees(sixty, tmp_path):
 
 
 def test_a_partial_answer_exits_1(tmp_path):
-    """Trial division finds the small factors of 4 p q in half a second; what remains is named, on both streams."""
+    """Trial division finds the small factors of 4 p q in half a second; what remains is named in the reason."""
     p, q = 2**61 - 1, 2**89 - 1
     (tmp_path / "hard.num").write_text(f"{4 * p * q}\n")
     solved = versus("solve", tmp_path / "hard.num", "--solver", "trial", "--budget", "500ms")
     assert solved.returncode == 1, solved.stdout
     assert f"150 bits still composite  2^2 * {str(p * q)[:12]}" in solved.stdout
-    assert "still composite: " in solved.stderr
+    assert "partial: still composite: " in solved.stdout
     document = json.loads(
         versus("solve", tmp_path / "hard.num", "--solver", "trial", "--budget", "500ms", "--json").stdout
     )
