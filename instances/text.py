@@ -84,6 +84,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text, compressed if the name ends in ``.gz``; equal texts give equal bytes."""
+    """Write a text, compressed if the name ends in ``.gz``; equal texts give equal bytes.
+
+    Raises
+    ------
+    InvalidInput
+        If it holds control characters, for which :func:`read_text` would refuse it.
+    """
     data = text.encode()
+    if _BINARY.search(data):
+        raise InvalidInput("would hold control characters; accepted is text", str(path))
     path.write_bytes(gzip.compress(data, mtime=0) if path.name.lower().endswith(".gz") else data)

@@ -308,6 +308,14 @@ def test_any_instance_comes_back_from_a_document(tmp_path: Path, examples: list[
     assert [(item.name, item.comment) for item in again] == [(item.name, item.comment) for item in examples]
 
 
+def test_control_characters_are_not_written(tmp_path):
+    """What would not be read again is refused, and nothing is written."""
+    instance = RoutingInstance(rounding=Rounding.NEAREST, coordinates=np.array([[0, 0], [1, 1]]), comment="\x1b")
+    with pytest.raises(InvalidInput, match="control characters"):
+        write_instance(instance, tmp_path / "x.vrp")
+    assert not list(tmp_path.iterdir())
+
+
 @given(instances(), st.sampled_from([".vrp", ".tsp", ".txt"]))
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_text_format_keeps_an_instance_or_refuses_it(tmp_path: Path, example: RoutingInstance, suffix: str) -> None:

@@ -389,7 +389,10 @@ def test_killed_comparison_resumes_without_repeating_or_losing_a_run(folder, tmp
     assert versus(*arguments, "--out", broken).returncode == 0
     resumed = _rows(broken)
     assert len(resumed) == len({(row["instance_digest"], row["solver"], row["repetition"]) for row in resumed}) == 36
-    assert all(row in resumed for row in kept)
+    # Gaps are to the best of the comparison, which later runs may better; the run itself stays as it was.
+    relative = ("reference_cost", "gap", "primal_integral")
+    own = [{column: row[column] for column in row if column not in relative} for row in kept]
+    assert all(any(row.items() <= again.items() for again in resumed) for row in own)
     timeless = ("instance_digest", "solver", "repetition", "seed", "status", "cost", "gap")
     assert [[row[c] for c in timeless] for row in resumed] == [[row[c] for c in timeless] for row in _rows(whole)]
 
