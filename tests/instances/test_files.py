@@ -310,7 +310,9 @@ def test_any_instance_comes_back_from_a_document(tmp_path: Path, examples: list[
 
 def test_control_characters_are_not_written(tmp_path):
     """What would not be read again is refused, and nothing is written."""
-    instance = RoutingInstance(rounding=Rounding.NEAREST, coordinates=np.array([[0, 0], [1, 1]]), num_vehicles=1, comment="\x1b")
+    instance = RoutingInstance(
+        rounding=Rounding.NEAREST, coordinates=np.array([[0, 0], [1, 1]]), num_vehicles=1, comment="\x1b"
+    )
     with pytest.raises(InvalidInput, match="control characters"):
         write_instance(instance, tmp_path / "x.tsp")
     assert not list(tmp_path.iterdir())
