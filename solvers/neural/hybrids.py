@@ -96,17 +96,12 @@ class _Started:
 
 
 @dataclass(frozen=True)
-class PointerPyVrp(_Network):
-    """Pointer network, then PyVRP from the network's routes."""
+class _StartedByNetwork(_Network):
+    """A solver whose network hands its routes to a search."""
 
     checkpoint: str = CHECKPOINT
     decode: Start = DECODE
     device: Device = DEVICE
-    iterations: int | None = field(
-        default=None, metadata={"help": "PyVRP: stop after so many iterations, beside the time"}
-    )
-
-    packages: ClassVar[tuple[str, ...]] = ("torch", *PyVrp.packages)
 
     def __post_init__(self) -> None:
         self._search()
@@ -118,17 +113,29 @@ class PointerPyVrp(_Network):
     def prepare(self) -> _Started:
         return _Started(self._ready_network(self.device), self.decode, self._search().prepare())
 
+    def _search(self) -> PyVrp | OrTools:
+        """The search, of this solver's parameters; ValueError if they are wrong."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PointerPyVrp(_StartedByNetwork):
+    """Pointer network, then PyVRP from the network's routes."""
+
+    iterations: int | None = field(
+        default=None, metadata={"help": "PyVRP: stop after so many iterations, beside the time"}
+    )
+
+    packages: ClassVar[tuple[str, ...]] = ("torch", *PyVrp.packages)
+
     def _search(self) -> PyVrp:
         return PyVrp(iterations=self.iterations)
 
 
 @dataclass(frozen=True)
-class PointerOrTools(_Network):
+class PointerOrTools(_StartedByNetwork):
     """Pointer network, then OR-Tools from the network's routes."""
 
-    checkpoint: str = CHECKPOINT
-    decode: Start = DECODE
-    device: Device = DEVICE
     metaheuristic: Metaheuristic = field(
         default="ruin_and_recreate", metadata={"help": "OR-Tools: how the start is improved"}
     )
@@ -143,16 +150,6 @@ class PointerOrTools(_Network):
     )
 
     packages: ClassVar[tuple[str, ...]] = ("torch", *OrTools.packages)
-
-    def __post_init__(self) -> None:
-        self._search()
-        object.__setattr__(self, "_choice", resolve(self))
-
-    def declines(self, instance: RoutingInstance) -> str | None:
-        return super().declines(instance) or self._search().declines(instance)
-
-    def prepare(self) -> _Started:
-        return _Started(self._ready_network(self.device), self.decode, self._search().prepare())
 
     def _search(self) -> OrTools:
         return OrTools(
