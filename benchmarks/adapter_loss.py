@@ -24,7 +24,7 @@ from instances.problems import problem_of
 from instances.routing.document import load
 from instances.routing.instance import RoutingInstance
 from services.runner.machine import core_slots, describe_machine
-from services.runner.slot import Slot, Task
+from services.runner.slot import Slot, Task, encode
 
 SHARED_X = Path(__file__).resolve().parents[2] / "shared" / "data" / "cvrp" / "X"
 SOLVERS = ("ortools", "pyvrp")
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _through_runner(slot: Slot, solver: str, instance: RoutingInstance, seed: int, seconds: float) -> int:
-    task = Task("", problem_of(instance), instance, instance.digest, solver, solver, 0, seed, seconds)
+    task = Task("", encode(problem_of(instance), instance), instance.digest, solver, solver, 0, seed, seconds)
     cost = slot.run(task).cost
     if cost is None:
         raise RuntimeError(f"{solver} found nothing on {instance.name}")

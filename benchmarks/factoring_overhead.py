@@ -25,7 +25,7 @@ from scipy import stats
 from instances.factoring.instance import FactoringInstance
 from instances.factoring.problem import FACTORING
 from services.runner.machine import core_slots, describe_machine
-from services.runner.slot import Slot, Task
+from services.runner.slot import Slot, Task, encode
 
 SOLVER = "quadratic-sieve"
 SMALL_BITS = 32
@@ -91,7 +91,7 @@ def interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 def through_runner(slot: Slot, n: int) -> float:
     """Seconds of a run from the go to the done."""
     instance = FactoringInstance(n)
-    run = slot.run(Task("", FACTORING, instance, instance.digest, SOLVER, SOLVER, 0, 1, 60.0))
+    run = slot.run(Task("", encode(FACTORING, instance), instance.digest, SOLVER, SOLVER, 0, 1, 60.0))
     if not run.answered:
         raise RuntimeError(f"{SOLVER} did not factor {n}: {run.status}, {run.reason}")
     return run.wall_seconds

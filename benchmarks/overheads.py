@@ -29,7 +29,7 @@ from services.records import Comparison, Incumbent, Results, Run, Status
 from services.report import render_report
 from services.runner.machine import core_slots, describe_machine
 from services.runner.process import SolverProcess
-from services.runner.slot import Slot, Task
+from services.runner.slot import Slot, Task, encode
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "data" / "cvrp" / "X" / "X-n1001-k43.vrp"
 
@@ -81,7 +81,7 @@ def first_incumbent_ms() -> float:
     """From the go to the referee's word on the first incumbent of the nearest-neighbour solver."""
     (instance,) = generate("uniform", size=20, count=1, seed=1)
     problem = problem_of(instance)
-    task = Task("", problem, instance, instance.digest, "nearest", "nearest", 0, 1, 5.0)
+    task = Task("", encode(problem, instance), instance.digest, "nearest", "nearest", 0, 1, 5.0)
     begun: list[float] = []
     verified: list[float] = []
     run = SolverProcess.run

@@ -111,29 +111,24 @@ def execute(plan: Plan, store: Store, on_run: Callable[[Run], None]) -> Results:
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
-    """All runs, solvers innermost and in rotating order, so that a drift of the machine falls on all alike."""
+    """All runs, in the order in which they are made."""
     comparison = plan.comparison
-    labels = list(comparison.solvers)
     documents: dict[str, bytes] = {}
-    for repetition in range(comparison.num_seeds):
-        for position, (digest, (problem, instance)) in enumerate(plan.instances.items()):
-            turn = (position + repetition) % len(labels)
-            for label in labels[turn:] + labels[:turn]:
-                # Encoded once, when first needed, for that holds up whatever else this process does.
-                if digest not in documents:
-                    documents[digest] = encode(problem, instance)
-                yield Task(
-                    key=comparison.run_key(digest, label, repetition),
-                    problem=problem,
-                    instance=instance,
-                    digest=digest,
-                    label=label,
-                    spec=comparison.solvers[label],
-                    repetition=repetition,
-                    seed=comparison.run_seed(digest, repetition),
-                    budget=comparison.budget,
-                    document=documents[digest],
-                )
+    for digest, label, repetition in comparison.places(list(plan.instances)):
+        problem, instance = plan.instances[digest]
+        # Encoded once, when first needed, for that holds up whatever else this process does.
+        if digest not in documents:
+            documents[digest] = encode(problem, instance)
+        yield Task(
+            key=comparison.run_key(digest, label, repetition),
+            document=documents[digest],
+            digest=digest,
+            label=label,
+            spec=comparison.solvers[label],
+            repetition=repetition,
+            seed=comparison.run_seed(digest, repetition),
+            budget=comparison.budget,
+        )
 
 
 def complete(results: Results) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -58,6 +58,18 @@ class Comparison:
         text = f"{self.seed}/{instance_digest}/{repetition}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
+    def places(self, digests: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+        """All runs as (instance digest, label, repetition), in the order in which they are made.
+
+        Solvers innermost and in rotating order, so that a drift of the machine falls on all alike.
+        """
+        labels = list(self.solvers)
+        for repetition in range(self.num_seeds):
+            for position, digest in enumerate(digests):
+                turn = (position + repetition) % len(labels)
+                for label in labels[turn:] + labels[:turn]:
+                    yield digest, label, repetition
+
     def run_key(self, instance_digest: str, label: str, repetition: int) -> str:
         """Hash that identifies a run: a retry or a resumed comparison writes the same key again."""
         parts = [
@@ -104,6 +116,8 @@ class Run:
     machine: str = ""
     log: str = ""
     finished_at: str = ""
+    attempt: int = 1
+    """Which attempt at it this is; more than the first where a worker was lost."""
 
     @property
     def cost(self) -> int | None:

@@ -40,7 +40,7 @@ def solve(
     from services.quantities import parse_bytes, parse_seconds
     from services.records import Incumbent, Status
     from services.runner.machine import core_slots
-    from services.runner.slot import Slot, Task
+    from services.runner.slot import Slot, Task, encode
 
     if not 0 <= seed < 2**31:
         raise InvalidInput(f"is {seed}; accepted are 0 to 2^31 - 1", "--seed")
@@ -53,7 +53,7 @@ def solve(
     problem = problem_of(entry.instance)
     description = problem.describe(entry.instance)
     known = description.best_known
-    task = Task("", problem, entry.instance, description.digest, solver, solver, 0, seed, parse_seconds(budget))
+    task = Task("", encode(problem, entry.instance), description.digest, solver, solver, 0, seed, parse_seconds(budget))
     if out is not None and not out.parent.is_dir():
         raise InvalidInput("the folder does not exist", f"--out {out}")
     if out is not None and suffix(out) not in problem.solution_suffixes:

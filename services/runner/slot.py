@@ -31,16 +31,14 @@ class Task:
     """One run to be made: a solver, by its canonical spec, on an instance, with a seed and a budget in seconds."""
 
     key: str
-    problem: Problem
-    instance: Instance
+    document: bytes = field(repr=False)
+    """The instance as :func:`encode` gives it."""
     digest: str
     label: str
     spec: str
     repetition: int
     seed: int
     budget: float
-    document: bytes | None = field(default=None, repr=False)
-    """The instance encoded, where many runs share it."""
 
     @property
     def grace(self) -> float:
@@ -122,8 +120,7 @@ class Slot:
             return _record(task, Status.CANCELLED, "cancelled")
 
     def _run(self, task: Task, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]) -> Run:
-        document = task.document or encode(task.problem, task.instance)
-        with Hearing(document, task.budget, on_incumbent) as hearing:
+        with Hearing(task.document, task.budget, on_incumbent) as hearing:
             self._judge.open(hearing)
             try:
                 process = self.child(task.spec)
@@ -133,7 +130,7 @@ class Slot:
                         raise Cancelled
                 if hearing.error is not None:
                     raise hearing.error
-                process.load(document)
+                process.load(task.document)
             except (Unavailable, InvalidInput) as error:
                 if (broken := self._warm.pop(task.spec, None)) is not None:
                     broken.close()

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 
 from instances.errors import InvalidInput
 from instances.problem import BestKnown, Description
@@ -25,6 +26,8 @@ from services.store import tables
 from services.store.lock import lock
 
 FILE_NAME = "versus.sqlite"
+IN_LIMIT = 1000
+"""Values in one IN list."""
 _RUN_COLUMNS = [column.name for column in tables.runs.c if column.name != "comparison"]
 _ENDED_WELL = sa.and_(
     tables.runs.c.status.in_([Status.FINISHED.value, Status.KILLED.value]),
@@ -48,11 +51,15 @@ class Store:
         self._held = contextlib.ExitStack()
 
     @classmethod
-    def open(cls, url: str | sa.URL) -> "Store":
-        """The store at an SQLAlchemy URL, created or migrated if need be; InvalidInput if a newer versus made it."""
-        engine = sa.create_engine(url)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _configure_sqlite)
+    def open(cls, url: str | sa.URL, *, migrate: bool = True) -> "Store":
+        """The store at an SQLAlchemy URL, created or migrated if need be.
+
+        Raises
+        ------
+        InvalidInput
+            If a newer versus made it; or if it needs to be migrated and ``migrate`` is false.
+        """
+        engine = _engine(url)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         history = ScriptDirectory.from_config(config)
@@ -61,6 +68,8 @@ class Store:
             if revision != history.get_current_head():
                 if revision not in (None, *(script.revision for script in history.walk_revisions())):
                     raise InvalidInput(f"was written by a newer versus (schema {revision})", str(engine.url.database))
+                if not migrate:
+                    raise InvalidInput("is not of this version; run `versus migrate`", str(engine.url.database))
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         return cls(engine)
@@ -106,42 +115,39 @@ class Store:
         environment: dict[str, str],
     ) -> None:
         """Store a comparison with its instances (description and document), all or nothing."""
-        rows, documents = [], {}
-        for position, (description, document) in enumerate(instances):
-            documents[description.digest] = document
-            rows.append(
-                {
-                    "comparison": comparison.name,
-                    "position": position,
-                    "instance": description.digest,
-                    "description": asdict(description),
-                }
-            )
+        described = list(instances)
         with self.engine.begin() as connection:
-            connection.execute(
-                tables.comparisons.insert(),
-                {
-                    "name": comparison.name,
-                    "definition": asdict(comparison),
-                    "environment": environment,
-                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                },
-            )
-            stored = set(connection.scalars(sa.select(tables.instances.c.digest)))
-            new = [
-                {"digest": digest, "document": _pack(document)}
-                for digest, document in documents.items()
-                if digest not in stored
-            ]
-            if new:
-                connection.execute(tables.instances.insert(), new)
-            connection.execute(tables.comparison_instances.insert(), rows)
+            insert_instances(connection, described)
+            insert_comparison(connection, comparison, [description for description, _ in described], environment)
+
+    def add_instances(self, instances: Iterable[tuple[Description, dict[str, Any]]]) -> set[str]:
+        """Store instances (description and document); the digests of those that were not there yet."""
+        with self.engine.begin() as connection:
+            return insert_instances(connection, instances)
 
     def comparisons(self) -> list[Comparison]:
         """All comparisons, oldest first."""
         query = sa.select(tables.comparisons.c.definition).order_by(tables.comparisons.c.created_at)
         with self.engine.connect() as connection:
             return [Comparison(**definition) for definition in connection.scalars(query)]
+
+    def comparison(self, name: str) -> Comparison:
+        """A comparison; InvalidInput if there is none of that name."""
+        query = sa.select(tables.comparisons.c.definition).where(tables.comparisons.c.name == name)
+        with self.engine.connect() as connection:
+            definition = connection.scalar(query)
+        if definition is None:
+            raise InvalidInput("there is no such comparison", name)
+        return Comparison(**definition)
+
+    def document(self, digest: str) -> bytes:
+        """An instance's document in JSON, as it is stored; InvalidInput if there is none of that digest."""
+        query = sa.select(tables.instances.c.document).where(tables.instances.c.digest == digest)
+        with self.engine.connect() as connection:
+            packed = connection.scalar(query)
+        if packed is None:
+            raise InvalidInput("there is no such instance", digest)
+        return zlib.decompress(packed)
 
     def instance_digests(self, name: str) -> list[str]:
         """Digests of a comparison's instances, in its order."""
@@ -158,19 +164,9 @@ class Store:
 
     def save_run(self, name: str, run: Run) -> None:
         """Store a run of a comparison; the same key again replaces it."""
-        row = {column: getattr(run, column) for column in _RUN_COLUMNS if column != "trace"}
-        trace = [[incumbent.seconds, incumbent.cost] for incumbent in run.trace]
-        # Joined, not decoded: compressing leaves the interpreter to the runs under way, encoding would not.
-        solutions = b"[%s]" % b",".join(incumbent.solution or b"null" for incumbent in run.trace)
         with self.engine.begin() as connection:
-            connection.execute(tables.run_solutions.delete().where(tables.run_solutions.c.run == run.key))
             connection.execute(tables.runs.delete().where(tables.runs.c.key == run.key))
-            connection.execute(
-                tables.runs.insert(), {**row, "comparison": name, "status": run.status.value, "trace": trace}
-            )
-            if trace:
-                packed = zlib.compress(solutions)
-                connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": packed})
+            insert_run(connection, name, run)
 
     def results(self, name: str) -> Results:
         """A comparison with all its runs.
@@ -206,6 +202,86 @@ class Store:
                 [run.key for run in found if run.trace],
             ),
         )  # fmt: skip
+
+
+def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Slices that fit into an IN list."""
+    for start in range(0, len(values), IN_LIMIT):
+        yield values[start : start + IN_LIMIT]
+
+
+def insert_instances(connection: sa.Connection, instances: Iterable[tuple[Description, dict[str, Any]]]) -> set[str]:
+    """Store those instances that are not there yet; their digests."""
+    described = {description.digest: (description, document) for description, document in instances}
+    stored: set[str] = set()
+    for part in parts(list(described)):
+        stored.update(
+            connection.scalars(sa.select(tables.instances.c.digest).where(tables.instances.c.digest.in_(part)))
+        )
+    added_at = _timestamp()
+    rows = [
+        {
+            "digest": digest,
+            "document": _pack(document),
+            "description": asdict(description),
+            "problem": description.problem,
+            "name": description.name,
+            "size": description.size,
+            "added_at": added_at,
+        }
+        for digest, (description, document) in described.items()
+        if digest not in stored
+    ]
+    if rows:
+        # Another request may store the same instance at the same moment.
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        connection.execute(insert(tables.instances).on_conflict_do_nothing(), rows)
+    return {str(row["digest"]) for row in rows}
+
+
+def insert_comparison(
+    connection: sa.Connection,
+    comparison: Comparison,
+    instances: Sequence[Description],
+    environment: dict[str, str],
+    **columns: Any,
+) -> None:
+    """Store a comparison of instances that are stored; ``columns`` are further ones of its row."""
+    connection.execute(
+        tables.comparisons.insert(),
+        {
+            "name": comparison.name,
+            "definition": asdict(comparison),
+            "environment": environment,
+            "created_at": _timestamp(),
+            "num_runs": len(instances) * len(comparison.solvers) * comparison.num_seeds,
+            **columns,
+        },
+    )
+    connection.execute(
+        tables.comparison_instances.insert(),
+        [
+            {
+                "comparison": comparison.name,
+                "position": position,
+                "instance": known.digest,
+                "description": asdict(known),
+            }
+            for position, known in enumerate(instances)
+        ],
+    )
+
+
+def insert_run(connection: sa.Connection, name: str, run: Run) -> None:
+    """Store a run of a comparison with the solutions of its trace."""
+    row = {column: getattr(run, column) for column in _RUN_COLUMNS if column != "trace"}
+    trace = [[incumbent.seconds, incumbent.cost] for incumbent in run.trace]
+    connection.execute(tables.runs.insert(), {**row, "comparison": name, "status": run.status.value, "trace": trace})
+    if trace:
+        # Joined, not decoded: compressing leaves the interpreter to the runs under way, encoding would not.
+        solutions = b"[%s]" % b",".join(incumbent.solution or b"null" for incumbent in run.trace)
+        packed = zlib.compress(solutions)
+        connection.execute(tables.run_solutions.insert(), {"run": run.key, "solutions": packed})
 
 
 class _Lazy(Mapping[str, Any]):
@@ -265,6 +341,22 @@ def _pack(document: Any) -> bytes:
 
 def _unpack(packed: bytes) -> Any:
     return json.loads(zlib.decompress(packed))
+
+
+def _timestamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _engine(url: str | sa.URL) -> sa.Engine:
+    url = sa.make_url(url)
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() != "sqlite":
+        # A connection that a restarted server has forgotten is replaced when it is taken.
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = sa.create_engine(url)
+    event.listen(engine, "connect", _configure_sqlite)
+    return engine
 
 
 def _sqlite_url(file: Path) -> sa.URL:

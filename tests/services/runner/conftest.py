@@ -12,7 +12,7 @@ from instances.routing.instance import RoutingInstance
 from instances.routing.rounding import Rounding
 from services.runner.hearing import Judge
 from services.runner.machine import core_slots
-from services.runner.slot import Slot, Task
+from services.runner.slot import Slot, Task, encode
 
 HOSTILE = Path(__file__).parents[1] / "hostile"
 MEMORY = 512 * 1024**2
@@ -64,7 +64,7 @@ def task(instance: RoutingInstance) -> Callable[..., Task]:
     """Make a task of a solver spec on the instance."""
 
     def make(spec: str, budget: float = 1.0, seed: int = 7, on: RoutingInstance = instance) -> Task:
-        return Task(f"key of {spec}", problem_of(on), on, on.digest, spec, spec, 0, seed, budget)
+        return Task(f"key of {spec}", encode(problem_of(on), on), on.digest, spec, spec, 0, seed, budget)
 
     return make
 
