@@ -1,11 +1,11 @@
-# make: set up .venv; make demo: the main job on bundled instances; make test: the tests.
+# make: set up .venv; make demo: the main job on bundled instances; make serve: the service; make test: the tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo-results
 
-.PHONY: all demo test check assurance assurance-reduced clean
+.PHONY: all demo serve test check assurance assurance-reduced clean
 
 all: $(STAMP)
 
@@ -24,6 +24,9 @@ demo: $(STAMP)
 	  --solver quadratic-sieve --solver ecm --solver rho --solver trial \
 	  --budget 200ms --seeds 3 --out $(DEMO) || [ $$? -eq 1 ]
 	@echo "Open $(DEMO)/report.html in a browser."
+
+serve: $(STAMP)
+	$(BIN)/versus serve
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -17,6 +17,9 @@ from services.runner.pool import resolve, run_all
 from services.runner.slot import Task, encode
 from services.store.store import Store
 
+Instances = dict[str, tuple[Problem, Instance]]
+"""By digest, in order."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -24,8 +27,7 @@ class Plan:
 
     definition: Definition
     comparison: Comparison
-    instances: dict[str, tuple[Problem, Instance]]
-    """By digest, in order."""
+    instances: Instances
     descriptions: dict[str, Description]
     cores: list[frozenset[int]]
     notes: tuple[str, ...]
@@ -48,14 +50,7 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
         If a solver cannot be imported here.
     """
     cores = core_slots(jobs, definition.threads)
-    notes: list[str] = []
-    instances: dict[str, tuple[Problem, Instance]] = {}
-    for entry in read_paths(definition.paths, definition.rounding):
-        notes += [f"{entry.path}: {note}" for note in entry.notes]
-        if entry.instance.digest in instances:
-            notes.append(f"{entry.path}: the same instance as {instances[entry.instance.digest][1].name}, kept once")
-        else:
-            instances[entry.instance.digest] = problem_of(entry.instance), entry.instance
+    instances, notes = read_instances(definition)
     resolved = resolve(definition.solvers, cores[0], definition.threads, definition.memory)
     comparison = Comparison(
         name=definition.name,
@@ -71,7 +66,20 @@ def plan(definition: Definition, jobs: int | None = None) -> Plan:
     )
     descriptions = {digest: problem.describe(instance) for digest, (problem, instance) in instances.items()}
     check_comparable(Results(comparison, descriptions, ()))
-    return Plan(definition, comparison, instances, descriptions, cores, tuple(notes))
+    return Plan(definition, comparison, instances, descriptions, cores, notes)
+
+
+def read_instances(definition: Definition) -> tuple[Instances, tuple[str, ...]]:
+    """The instances of a definition's files, and what to know of how they were read; InvalidInput lists bad files."""
+    notes: list[str] = []
+    instances: Instances = {}
+    for entry in read_paths(definition.paths, definition.rounding):
+        notes += [f"{entry.path}: {note}" for note in entry.notes]
+        if entry.instance.digest in instances:
+            notes.append(f"{entry.path}: the same instance as {instances[entry.instance.digest][1].name}, kept once")
+        else:
+            instances[entry.instance.digest] = problem_of(entry.instance), entry.instance
+    return instances, tuple(notes)
 
 
 def open_results(plan: Plan, folder: Path, command: str) -> tuple[Store, Plan]:

@@ -1,5 +1,6 @@
 """What a comparison says, in sentences that claim no more than its statistics."""
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,8 +8,8 @@ from collections.abc import Sequence
 from services.analysis.comparable import declined_by_nature
 from services.analysis.inference import MIN_INSTANCES
 from services.analysis.metrics import GAP_CAP, reference_costs, solved_or_not
-from services.analysis.summary import Interval, Pair, RankRow
-from services.analysis.wording import cost_words
+from services.analysis.summary import Interval, Lead, Pair, RankRow
+from services.analysis.wording import cost_words, seconds_words
 from services.records import Results, Run, Status
 
 
@@ -58,6 +59,23 @@ def verdict(pair: Pair) -> str:
     else:
         why = f"{percent(pair.difference)}{unit} ({numbers})"
     return f"{unclaimed}: {why}."
+
+
+def who_leads_when(leads: Sequence[Lead], budget: float) -> str:
+    """One sentence on who leads clearly at which time within the runs, and whether the order turns."""
+    clear = [lead for lead in leads if lead.clear and lead.solver is not None]
+    within = f"Stopped earlier within the runs of {seconds_words(budget)} s"
+    if not clear:
+        return f"{within}, nobody leads clearly at any time."
+    # Of one solver's spans the first to the last, where nobody else leads clearly between.
+    spans = [list(group) for _, group in itertools.groupby(clear, key=lambda lead: lead.solver)]
+    if len(spans) == 1:
+        only = spans[0][0]
+        return f"{within}, {only.solver} is the only one to lead clearly, first at {seconds_words(only.start)} s."
+    told = [
+        f"{span[0].solver} from {seconds_words(span[0].start)} s to {seconds_words(span[-1].end)} s" for span in spans
+    ]
+    return f"{within}, the order turns: {listed(told)} lead clearly."
 
 
 def other_problems(results: Results) -> list[str]:

@@ -37,9 +37,14 @@ def interval_words(interval: Interval | None, digits: int = 2) -> str:
     return f"{number(interval.value if interval else None, digits)} {interval_bounds(interval, digits)}".rstrip()
 
 
-def cost_words(cost: float, description: Description) -> str:
+def cost_words(value: float, description: Description) -> str:
     """A cost in display units with at most four decimals and narrow spaces between thousands."""
-    shown = f"{cost / 10**description.decimals:,.{min(description.decimals, 4)}f}"
+    return cost(value, description.decimals)
+
+
+def cost(value: float, decimals: int) -> str:
+    """The same of a cost in units of 10^-decimals."""
+    shown = f"{value / 10**decimals:,.{min(decimals, 4)}f}"
     return shown.replace(",", "\u202f").replace("-", "−")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import Json, RoundingOption
+from services.cli.options import Json, RoundingOption, Server
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +59,7 @@ def verify(
     file: Annotated[Path, typer.Argument(help="Instance file.")],
     solution: Annotated[Path, typer.Argument(help="Solution file: .sol, .tour, .factors or .json.")],
     rounding: RoundingOption = None,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Let the referee check a solution: its exact cost, or everything that is wrong with it.
@@ -70,6 +71,7 @@ def verify(
 
     from instances.files import read_path
     from instances.problems import problem_of
+    from services.cli.remote import verdict_on
     from services.cli.terminal import cost_text, counted_cost, fail, notice, stdout
     from services.export import json_text
 
@@ -82,7 +84,10 @@ def verify(
     problem = problem_of(entry.instance)
     decimals = problem.describe(entry.instance).decimals
     answer, claimed = problem.read_solution(entry.instance, solution)
-    verdict = problem.verify(entry.instance, answer)
+    if server is None:
+        verdict = problem.verify(entry.instance, answer)
+    else:
+        verdict = verdict_on(server, problem.dump(entry.instance), problem.dump_solution(answer))
     honest = verdict.feasible and claimed in (None, verdict.cost)
 
     def shown(cost: int | Decimal | None) -> str | None:

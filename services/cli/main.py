@@ -6,7 +6,7 @@ import sys
 import typer
 
 from instances.errors import InvalidInput
-from services.cli import compare, fetch, generate, inspect, results, solve, solvers, train
+from services.cli import compare, fetch, generate, inspect, keys, results, serve, service, solve, solvers, train
 
 app = typer.Typer(
     name="versus",
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (generate, inspect, solvers, solve, compare, results, fetch, train):
+for module in (generate, inspect, solvers, solve, compare, results, fetch, train, keys, serve, service):
     module.register(app)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.options import Budget, Json, Memory, RoundingOption, Threads
+from services.cli.options import Budget, Json, Memory, RoundingOption, Server, Threads
 
 
 def register(app: typer.Typer) -> None:
@@ -16,8 +16,11 @@ def register(app: typer.Typer) -> None:
 def solve(
     file: Annotated[Path, typer.Argument(help="Instance file.")],
     solver: Annotated[str, typer.Option(help="Solver spec: NAME or NAME:field=value,field=value.")],
+    server: Server = None,
     budget: Budget = "2s",
-    seed: Annotated[int, typer.Option(help="Seed of the solver, 0 to 2^31 - 1.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the solver, 0 to 2^31 - 1; a server's run derives its own from it.")
+    ] = 1,
     threads: Threads = 1,
     memory: Memory = "4G",
     rounding: RoundingOption = None,
@@ -35,6 +38,7 @@ def solve(
     from instances.problems import problem_of
     from instances.text import suffix
     from services.analysis.metrics import percent_gap
+    from services.cli.remote import solve_on
     from services.cli.terminal import cost_text, counted_cost, fail, notice, stdout
     from services.export import json_text
     from services.quantities import parse_bytes, parse_seconds
@@ -53,7 +57,7 @@ def solve(
     problem = problem_of(entry.instance)
     description = problem.describe(entry.instance)
     known = description.best_known
-    task = Task("", encode(problem, entry.instance), description.digest, solver, solver, 0, seed, parse_seconds(budget))
+    seconds = parse_seconds(budget)
     if out is not None and not out.parent.is_dir():
         raise InvalidInput("the folder does not exist", f"--out {out}")
     if out is not None and suffix(out) not in problem.solution_suffixes:
@@ -66,8 +70,16 @@ def solve(
             text += f"  gap {percent_gap(incumbent.cost, known.cost):.2f} %"
         return text
 
-    with Slot(core_slots(1, threads)[0], threads, parse_bytes(memory)) as slot:
-        run = slot.run(task, on_incumbent=lambda incumbent: notice(line(incumbent)))
+    def show(incumbent: Incumbent) -> None:
+        notice(line(incumbent))
+
+    if server is None:
+        task = Task("", encode(problem, entry.instance), description.digest, solver, solver, 0, seed, seconds)
+        with Slot(core_slots(1, threads)[0], threads, parse_bytes(memory)) as slot:
+            run = slot.run(task, on_incumbent=show)
+    else:
+        terms = {"solver": solver, "budget": f"{seconds!r}s", "seed": seed, "threads": threads, "memory": memory}
+        run = solve_on(server, {"document": problem.dump(entry.instance), **terms}, show)
     if run.status is Status.UNAVAILABLE:
         fail(f"solver {solver!r} is unavailable: {run.reason}")
     best = run.trace[-1] if run.trace else None
@@ -79,8 +91,8 @@ def solve(
     if as_json:
         result = {
             "instance": description.name,
-            "solver": run.spec,
-            "seed": seed,
+            "solver": run.solver,
+            "seed": run.seed,
             "status": run.status,
             "reason": run.reason,
             "cost": cost_text(best.cost, description.decimals) if best else None,

@@ -2,20 +2,25 @@
 
 import typer
 
-from services.cli.options import Json
+from services.cli.options import Json, Server
 
 
 def register(app: typer.Typer) -> None:
     app.command()(solvers)
 
 
-def solvers(as_json: Json = False) -> None:
+def solvers(server: Server = None, as_json: Json = False) -> None:
     """List every solver: what it honours, its parameters, version, and whether it is available."""
+    from services.cli.remote import connection
     from services.cli.terminal import stdout
     from services.export import json_text
     from services.runner.catalogue import describe_all
 
-    described = describe_all()
+    if server is None:
+        described = describe_all()
+    else:
+        with connection(server) as client:
+            described = client.solvers()
     if as_json:
         typer.echo(json_text(described))
         return

@@ -29,7 +29,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
     Figure
         With equal scales on both axes; words instead of a map if the instance has no coordinates.
     """
-    points = _points(document)
+    points = locations(document)
     if points is None:
         return message_figure("This instance is a distance matrix without coordinates: there is no map to draw.")
     depot = int(document.get("depot", 0))
@@ -53,7 +53,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
     return figure
 
 
-def _points(document: dict[str, Any]) -> list[Point] | None:
+def locations(document: dict[str, Any]) -> list[Point] | None:
     """Coordinates as (x, y) in display units; GEO rows hold latitude first."""
     coordinates = document.get("coordinates")
     if not coordinates:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from redis.exceptions import RedisError
 
+from services.logs import about, run_id
 from services.queue.hints import TASK, Hints, celery
 from services.queue.keeper import Keeper
 from services.records import Incumbent, Status
@@ -123,7 +124,8 @@ class Worker:
             return
         held = self._held[claim.run] = Held(claim, lease_until)
         try:
-            self._make(held)
+            with about(run_id, claim.run):
+                self._make(held)
         finally:
             del self._held[claim.run]
             self._called_at = time.monotonic()
@@ -146,23 +148,23 @@ class Worker:
             run = slot.run(task, held.hear, lambda: held.cancel or held.lost or self.stopping.is_set())
         except Exception:
             # No fault of the solver's: the reaper counts the attempt as lost.
-            _log.exception("run %s could not be made here", claim.run)
-            self._store(claim, lambda: self._jobs.renew(claim, 0.0, None))
+            _log.exception("the run could not be made here")
+            self._store(lambda: self._jobs.renew(claim, 0.0, None))
             return
         if held.lost:
-            _log.warning("run %s is no longer this worker's; its result is dropped", claim.run)
+            _log.warning("the run is no longer this worker's; its result is dropped")
         elif run.status is Status.CANCELLED and not held.cancel:
-            self._store(claim, lambda: self._jobs.give_back(claim))
-        elif self._store(claim, lambda: self._jobs.complete(claim, replace(run, attempt=claim.attempt))) is False:
-            _log.warning("run %s was no longer this worker's; its result is dropped", claim.run)
+            self._store(lambda: self._jobs.give_back(claim))
+        elif self._store(lambda: self._jobs.complete(claim, replace(run, attempt=claim.attempt))) is False:
+            _log.warning("the run was no longer this worker's; its result is dropped")
 
-    def _store(self, claim: Claim, change: Callable[[], _T]) -> _T | None:
+    def _store(self, change: Callable[[], _T]) -> _T | None:
         """The change's answer, tried until the store takes it: it is fenced, and so right or without effect."""
         while True:
             try:
                 return change()
             except sa.exc.OperationalError as error:
-                _log.error("run %s cannot be stored yet: %s", claim.run, error.orig)
+                _log.error("the run cannot be stored yet: %s", error.orig)
                 if self.stopping.wait(STORE_RETRY_SECONDS):
                     return None
 
@@ -239,7 +241,11 @@ def run_worker(settings: Settings, needs: Sequence[str], jobs: int | None = None
     def stop(**_: Any) -> None:
         worker.stopping.set()
 
+    def leave_logs_alone(**_: Any) -> None:
+        """Celery sets up logs of its own unless somebody is connected."""
+
     worker_shutting_down.connect(stop)
+    setup_logging.connect(leave_logs_alone)
     with kept_off(frozenset().union(*cores)), worker, Keeper(Jobs(store.engine), hints, settings.attempts):
         app.Worker(
             hostname=worker.id, pool="threads", concurrency=len(cores), queues=list(needs), loglevel="WARNING",

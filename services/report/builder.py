@@ -105,11 +105,10 @@ def _part(
     """What is shown of one problem; its figures go to ``figures``, their names beginning with ``prefix``."""
     results = part.results
     medians = content.median_costs(results)
-    drawn = _figures(part, medians, labels) if part.ranking else {}
+    drawn = figures_of(part, medians, labels)
     maps: list[tuple[str, Description, str, Run]] = []
     for run in content.chosen_for_maps(results):
         description = results.instances[run.instance]
-        drawn[f"map-{len(maps)}"] = DRAWINGS[problem](results.documents[run.instance], results.solutions[run.key])
         cost = wording.cost_words(run.trace[-1].cost, description)
         maps.append((f"{prefix}map-{len(maps)}", description, cost, run))
     figures.update({f"{prefix}{name}": figure for name, figure in drawn.items()})
@@ -126,7 +125,17 @@ def _part(
     }
 
 
-def _figures(part: Overview, medians: content.Medians, labels: Sequence[str]) -> dict[str, go.Figure]:
+def figures_of(part: Overview, medians: content.Medians, labels: Sequence[str]) -> dict[str, go.Figure]:
+    """All figures of one problem, by name, its maps among them; ``labels`` are the comparison's, in its order."""
+    results = part.results
+    drawn = _charts(part, medians, labels) if part.ranking else {}
+    for place, run in enumerate(content.chosen_for_maps(results)):
+        draw = DRAWINGS[results.instances[run.instance].problem]
+        drawn[f"map-{place}"] = draw(results.documents[run.instance], results.solutions[run.key])
+    return drawn
+
+
+def _charts(part: Overview, medians: content.Medians, labels: Sequence[str]) -> dict[str, go.Figure]:
     drawn = _solved_figures(part, labels) if part.solved_or_not else _gap_figures(part, medians, labels)
     if len(part.pairs) > 1:
         drawn["pairs"] = pair_matrix_figure(part.pairs, labels)

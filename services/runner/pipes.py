@@ -107,16 +107,22 @@ class Reader:
                 if ended := self._pidfd in ready:
                     # What the child wrote before its end is there now; a pipe holds no more than one read takes.
                     ready = {key.fd for key, _ in selector.select(0)}
-                # The log first: what a run printed is then there when its end is heard of.
-                for descriptor in (pipe for pipe in (self._log, self._messages) if pipe in ready & open_pipes):
-                    chunk = os.read(descriptor, 1 << 20)
+                messages = None
+                if self._messages in ready & open_pipes:
+                    messages, arrival = os.read(self._messages, 1 << 20), time.perf_counter()
+                    # What a run printed before is in its pipe by now, and to be there when the end is heard of.
+                    ready |= {key.fd for key, _ in selector.select(0)}
+                if self._log in ready & open_pipes:
+                    chunk = os.read(self._log, 1 << 20)
                     if not chunk:
-                        selector.unregister(descriptor)
-                        open_pipes.discard(descriptor)
-                    elif descriptor == self._log:
-                        self._keep(chunk)
-                    else:
-                        self._split(buffer, chunk, time.perf_counter())
+                        selector.unregister(self._log)
+                        open_pipes.discard(self._log)
+                    self._keep(chunk)
+                if messages:
+                    self._split(buffer, messages, arrival)
+                elif messages is not None:
+                    selector.unregister(self._messages)
+                    open_pipes.discard(self._messages)
 
     def _split(self, buffer: bytearray, chunk: bytes, arrival: float) -> None:
         """Take the lines that ``chunk`` completes; a line beyond all bounds is cut and will not decode."""

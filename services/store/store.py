@@ -60,16 +60,18 @@ class Store:
             If a newer versus made it; or if it needs to be migrated and ``migrate`` is false.
         """
         engine = _engine(url)
+        where = str(engine.url.database)
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         history = ScriptDirectory.from_config(config)
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
-            if revision != history.get_current_head():
-                if revision not in (None, *(script.revision for script in history.walk_revisions())):
-                    raise InvalidInput(f"was written by a newer versus (schema {revision})", str(engine.url.database))
-                if not migrate:
-                    raise InvalidInput("is not of this version; run `versus migrate`", str(engine.url.database))
+        if revision != history.get_current_head():
+            if revision not in (None, *(script.revision for script in history.walk_revisions())):
+                raise InvalidInput(f"was written by a newer versus (schema {revision})", where)
+            if not migrate:
+                raise InvalidInput("is not of this version; run `versus migrate`", where)
+            with _migration(engine) as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         return cls(engine)
@@ -130,6 +132,12 @@ class Store:
         query = sa.select(tables.comparisons.c.definition).order_by(tables.comparisons.c.created_at)
         with self.engine.connect() as connection:
             return [Comparison(**definition) for definition in connection.scalars(query)]
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a comparison of that name."""
+        query = sa.select(tables.comparisons.c.name).where(tables.comparisons.c.name == name)
+        with self.engine.connect() as connection:
+            return connection.scalar(query) is not None
 
     def comparison(self, name: str) -> Comparison:
         """A comparison; InvalidInput if there is none of that name."""
@@ -345,6 +353,24 @@ def _unpack(packed: bytes) -> Any:
 
 def _timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@contextlib.contextmanager
+def _migration(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection in a transaction of its own, in which a schema may change: all of it or nothing."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # SQLite changes a table by making it anew, which would delete the rows of others that refer to its rows.
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        if engine.dialect.name == "sqlite":
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            if broken:
+                raise RuntimeError(f"the migration left rows that refer to nothing: {broken[:3]}")
+        connection.commit()
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
 
 
 def _engine(url: str | sa.URL) -> sa.Engine:

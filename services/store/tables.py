@@ -38,7 +38,7 @@ comparisons = Table(
     Column("num_runs", Integer, nullable=False, default=0),
     Column("cancelled", Boolean, nullable=False, default=False),
 )
-Index(None, comparisons.c.created_at, comparisons.c.name)
+Index(None, comparisons.c.single, comparisons.c.created_at, comparisons.c.name)
 
 # An instance is stored once, whatever number of comparisons use it. Its description is that of when it came.
 instances = Table(
@@ -63,6 +63,7 @@ comparison_instances = Table(
     Column("instance", ForeignKey("instances.digest"), nullable=False),
     Column("description", JSON, nullable=False),
 )
+Index(None, comparison_instances.c.instance)
 
 runs = Table(
     "runs",
@@ -95,6 +96,8 @@ runs = Table(
     Column("attempt", Integer, nullable=False, default=1),
 )
 Index(None, runs.c.comparison, runs.c.instance)
+Index(None, runs.c.comparison, runs.c.key)
+Index(None, runs.c.comparison, runs.c.status, runs.c.attempt)
 Index(None, runs.c.finished_at, runs.c.key)
 
 # Solutions are large and rarely read: the documents of a run's trace, compressed, beside the runs.
@@ -159,16 +162,28 @@ api_keys = Table(
     Column("revoked_at", String),
 )
 
-# Requests with an Idempotency-Key, and their answers; without an answer while under way.
+# Who signed in with a key in the browser: only the hash of what the cookie says stays.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("key", ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Float, nullable=False),
+)
+
+# Requests with an Idempotency-Key, and their answers; without an answer while under way. ``comparison`` is the name of
+# what they submit, so that whoever takes one over finds what was submitted already.
 idempotent_requests = Table(
     "idempotent_requests",
     metadata,
     Column("owner", String, primary_key=True),
     Column("key", String, primary_key=True),
     Column("request_hash", String(64), nullable=False),
+    Column("comparison", String, nullable=False),
     Column("answer", JSON),
     Column("created_at", Float, nullable=False),
 )
+Index(None, idempotent_requests.c.created_at)
 
 # What was computed of a comparison whose runs have all ended: once, and then kept.
 analyses = Table(

@@ -1,19 +1,25 @@
 """The store gives back what it was given, once per key."""
 
 import dataclasses
+import json
 import os
 import shutil
 import subprocess
 import sys
+import zlib
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from instances.errors import InvalidInput
 from instances.problem import BestKnown, Description
 from services.records import Comparison, Incumbent, Run, Status
+from services.store import store as store_module
 from services.store import tables
 from services.store.store import Store
 
@@ -204,3 +210,52 @@ def test_migrations_make_exactly_the_declared_tables(store):
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
+
+
+@pytest.mark.parametrize("begun_at", ["0001", "0002"])
+def test_older_store_is_migrated_with_all_its_rows(database_url, begun_at):
+    """A store that an earlier versus wrote has every comparison, run and solution after it was brought up to date."""
+    engine = sa.create_engine(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_module.__file__).parent / "migrations"))
+    run = {
+        "key": RUN.key, "comparison": "c", "instance": RUN.instance, "solver": "b", "spec": "b", "repetition": 1,
+        "seed": 7, "status": "finished", "reason": "", "cost": 110, "trace": "[[0.5, 110]]", "num_reported": 1,
+        "num_rejected": 0, "num_late": 0, "setup_seconds": 0.5, "wall_seconds": 1.0, "cpu_seconds": 1.0,
+        "peak_bytes": 1, "involuntary_switches": 0, "disturbed": False, "versions": "{}", "machine": "m", "log": "",
+        "finished_at": "2026-11-20T10:00:00+00:00",
+    } | ({"partial": False} if begun_at == "0002" else {})  # fmt: skip
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, begun_at)
+        for table, rows in {
+            "comparisons": [
+                {"name": "c", "definition": json.dumps(dataclasses.asdict(COMPARISON)), "environment": "{}",
+                 "created_at": "2026-11-20T09:00:00+00:00"}
+            ],
+            "instances": [{"digest": d.digest, "document": zlib.compress(b"{}")} for d in DESCRIPTIONS],
+            "comparison_instances": [
+                {"comparison": "c", "position": n, "instance": d.digest,
+                 "description": json.dumps(dataclasses.asdict(d))}
+                for n, d in enumerate(DESCRIPTIONS)
+            ],
+            "runs": [run],
+            "run_solutions": [{"run": RUN.key, "solutions": zlib.compress(b"[[[1, 2]]]")}],
+        }.items():  # fmt: skip
+            columns = ", ".join(rows[0])
+            values = ", ".join(f":{name}" for name in rows[0])
+            connection.execute(sa.text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), rows)
+    engine.dispose()
+    store = Store.open(database_url)
+    results = store.results("c")
+    assert list(results.instances.values()) == DESCRIPTIONS
+    (kept,) = results.runs
+    assert (kept.cost, kept.partial, kept.attempt) == (110, False, 1)
+    assert results.solutions[RUN.key] == [[1, 2]]
+    with store.engine.connect() as connection:
+        assert connection.scalar(sa.select(tables.comparisons.c.num_runs)) == len(DESCRIPTIONS) * 2 * 2
+        assert connection.scalars(sa.select(tables.instances.c.name).order_by(tables.instances.c.name)).all() == [
+            "i0", "i1", "i2",
+        ]  # fmt: skip
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+    store.close()

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from instances.problems import problem_of
 from instances.routing.solution import Routes
 from services.records import Status
 from services.runner import hearing as hearings
@@ -133,9 +134,9 @@ def test_backlog_is_bounded_in_bytes(monkeypatch):
     assert hearing.first_rejection == "bad"
 
 
-def test_solution_of_an_odd_form_is_rejected(slot, instance, task):
+def test_solution_of_an_odd_form_is_rejected(slot, instance):
     """What is no JSON the judge can decode is rejected; neither side is put out of step."""
-    problem = task("").problem
+    problem = problem_of(instance)
     singles = Routes(tuple((customer,) for customer in instance.customers.tolist()))
     with Hearing(json.dumps(problem.dump(instance)).encode(), 1.0, lambda incumbent: None) as hearing:
         slot._judge.open(hearing)

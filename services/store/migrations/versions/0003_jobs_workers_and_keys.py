@@ -23,11 +23,21 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
+    op.create_table(
+        "sessions",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(["key"], ["api_keys.id"], name=op.f("fk_sessions_key"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_sessions")),
+    )
     _extend_comparisons()
     _extend_instances()
     with op.batch_alter_table("runs") as batch_op:
         batch_op.add_column(sa.Column("attempt", sa.Integer(), nullable=False, server_default="1"))
         batch_op.create_index(op.f("ix_runs_finished_at_key"), ["finished_at", "key"])
+        batch_op.create_index(op.f("ix_runs_comparison_key"), ["comparison", "key"])
+        batch_op.create_index(op.f("ix_runs_comparison_status_attempt"), ["comparison", "status", "attempt"])
     with op.batch_alter_table("runs") as batch_op:
         batch_op.alter_column("attempt", server_default=None)
     _create_jobs()
@@ -48,10 +58,12 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("comparison", sa.String(), nullable=False),
         sa.Column("answer", sa.JSON(), nullable=True),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("owner", "key", name=op.f("pk_idempotent_requests")),
     )
+    op.create_index(op.f("ix_idempotent_requests_created_at"), "idempotent_requests", ["created_at"])
     op.create_table(
         "analyses",
         sa.Column("comparison", sa.String(), nullable=False),
@@ -74,7 +86,7 @@ def _extend_comparisons() -> None:
         batch_op.add_column(sa.Column("num_runs", sa.Integer(), nullable=False, server_default="0"))
         batch_op.add_column(sa.Column("cancelled", sa.Boolean(), nullable=False, server_default=sa.false()))
         batch_op.create_foreign_key(op.f("fk_comparisons_owner"), "api_keys", ["owner"], ["id"])
-        batch_op.create_index(op.f("ix_comparisons_created_at_name"), ["created_at", "name"])
+        batch_op.create_index(op.f("ix_comparisons_single_created_at_name"), ["single", "created_at", "name"])
     with op.batch_alter_table("comparisons") as batch_op:
         for column in ("title", "single", "priority", "num_runs", "cancelled"):
             batch_op.alter_column(column, server_default=None)
@@ -115,6 +127,7 @@ def _extend_instances() -> None:
         ):  # fmt: skip
             batch_op.alter_column(column, existing_type=kind, nullable=False)
         batch_op.create_index(op.f("ix_instances_added_at_digest"), ["added_at", "digest"])
+    op.create_index(op.f("ix_comparison_instances_instance"), "comparison_instances", ["instance"])
 
 
 def _create_jobs() -> None:
@@ -154,15 +167,18 @@ def downgrade() -> None:
     op.drop_table("workers")
     op.drop_table("jobs")
     with op.batch_alter_table("runs") as batch_op:
-        batch_op.drop_index(op.f("ix_runs_finished_at_key"))
+        for name in ("finished_at_key", "comparison_key", "comparison_status_attempt"):
+            batch_op.drop_index(op.f(f"ix_runs_{name}"))
         batch_op.drop_column("attempt")
+    op.drop_index(op.f("ix_comparison_instances_instance"), "comparison_instances")
     with op.batch_alter_table("instances") as batch_op:
         batch_op.drop_index(op.f("ix_instances_added_at_digest"))
         for column in ("description", "problem", "name", "size", "added_at"):
             batch_op.drop_column(column)
     with op.batch_alter_table("comparisons") as batch_op:
-        batch_op.drop_index(op.f("ix_comparisons_created_at_name"))
+        batch_op.drop_index(op.f("ix_comparisons_single_created_at_name"))
         batch_op.drop_constraint(op.f("fk_comparisons_owner"), type_="foreignkey")
         for column in ("title", "single", "owner", "priority", "num_runs", "cancelled"):
             batch_op.drop_column(column)
+    op.drop_table("sessions")
     op.drop_table("api_keys")
