@@ -17,7 +17,10 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(None, description="SQLAlchemy URL; by default SQLite in the data folder")
     redis_url: str | None = Field(None, description="URL of Redis or Valkey; by default `versus serve` starts its own")
-    data_dir: Path = Field(Path("versus-data"), description="Folder of SQLite and of the embedded server")
+    data_dir: Path = Field(Path("versus-data"), description="Folder of the SQLite store")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe messages that are logged; `versus serve` shows warnings unless told otherwise"
+    )
     auth: Literal["keys", "off"] | None = Field(
         None, description="Whether an API key is asked for; by default off on loopback, and on elsewhere"
     )

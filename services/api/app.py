@@ -49,7 +49,7 @@ def create_app(store: Store, hint: Callable[[str, int], None], settings: Setting
         version="1",
         summary="On these instances, with this much time, which solver?",
         openapi_url="/v1/openapi.json",
-        docs_url="/v1/docs",
+        docs_url=None,
         redoc_url=None,
         openapi_tags=_TAGS,
         responses={"4XX": _PROBLEM, "5XX": _PROBLEM},

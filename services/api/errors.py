@@ -14,16 +14,16 @@ from starlette.requests import ClientDisconnect
 
 from instances.errors import InvalidInput
 from services.api.schemas import MEDIA_TYPE
+from services.store import outage
+from services.store.outage import OUTAGES
 
 _log = logging.getLogger(__name__)
 
 SHOWN = 2000
 """Characters of a text that quotes what a client sent."""
 RETRY_SECONDS = 5
-_OUTAGES = (sa.exc.DatabaseError, sa.exc.InterfaceError, sa.exc.TimeoutError)
-_BUGS = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
 _WORDS = {
-    404: "there is nothing at this path; /v1/docs lists what there is",
+    404: "there is nothing at this path; /v1/openapi.json lists what there is",
     405: "this path does not take this method; the header Allow lists those it takes",
 }
 
@@ -105,10 +105,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(sa.exc.SQLAlchemyError)
     async def unstored(_request: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
-        if isinstance(error, _BUGS) or not isinstance(error, _OUTAGES):
+        if not isinstance(error, OUTAGES):
             return _failed(error)
-        # Not the statement: it holds what a client sent.
-        _log.error("the store failed: %s", getattr(error, "orig", None) or error)
+        _log.error("the store failed: %s", outage.words(error))
         return problem(
             503,
             "the store cannot be reached or written now; try again",

@@ -17,6 +17,7 @@ from fastapi.sse import ServerSentEvent
 
 from services.api.errors import Refusal
 from services.store import queries
+from services.store.outage import OUTAGES
 
 POLL_SECONDS = 0.25
 PROGRESS_SECONDS = 1.0
@@ -39,7 +40,7 @@ class Streams:
         while True:
             try:
                 return await anyio.to_thread.run_sync(query, *arguments, limiter=self._threads)
-            except sa.exc.OperationalError:
+            except OUTAGES:
                 await anyio.sleep(RETRY_SECONDS)
 
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from services.store import tables, workers
 from services.store.jobs import QUEUED, RUNNING
+from services.store.outage import OUTAGES
 
 KEPT_SECONDS = 5.0
 """How long what was read of the store is told again, however often somebody asks."""
@@ -85,7 +86,7 @@ class _StoreCollector(Collector):
                 try:
                     self._read = [*self._families(), reachable]
                     reachable.add_metric((), 1)
-                except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError):
+                except OUTAGES:
                     self._read = [reachable]
                     reachable.add_metric((), 0)
                 self._read_at = time.monotonic()

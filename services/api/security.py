@@ -23,7 +23,7 @@ from services.store.store import Store
 
 KEPT_SECONDS = 3.0
 """How long a key that was found is not looked up again: after this a revoked one opens nothing."""
-OPEN = frozenset({"/v1/health", "/v1/ready", "/v1/openapi.json", "/v1/docs"})
+OPEN = frozenset({"/v1/health", "/v1/ready", "/v1/openapi.json"})
 """The paths of the API that need no key."""
 STATIC = "/static/"
 """Where the files of the pages are, which are everybody's."""

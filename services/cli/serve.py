@@ -89,6 +89,7 @@ def _serve(
             "VERSUS_REDIS_URL": str(settings.redis_url),
             "VERSUS_DATA_DIR": str(settings.data_dir.absolute()),
             "VERSUS_MAX_THREADS": str(settings.max_threads),
+            "VERSUS_LOG_LEVEL": settings.log_level if "log_level" in settings.model_fields_set else "WARNING",
         }
         work = ["worker", "--queues", "cpu", "--queues", "gpu", "--threads", str(threads)]
         if jobs is not None:

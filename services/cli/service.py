@@ -61,7 +61,7 @@ def api(
     settings = _service_settings()
     # Before anything else, so that a port in use is the first thing to be heard of.
     listener = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
-    configure_logs()
+    configure_logs(settings.log_level)
     store = open_or_fail(settings)
     settings = settings.model_copy(update={"auth": "keys" if auth_needed(settings, host) else "off"})
     app = create_app(store, Hints(str(settings.redis_url)).send, settings)
@@ -97,7 +97,7 @@ def worker(
 
     settings = _service_settings()
     open_or_fail(settings).close()
-    configure_logs()
+    configure_logs(settings.log_level)
     # What a solver starts inherits the environment, and has no business with the passwords in these.
     for name in ("VERSUS_DATABASE_URL", "VERSUS_REDIS_URL"):
         os.environ.pop(name, None)

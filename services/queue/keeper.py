@@ -3,11 +3,11 @@
 import logging
 import threading
 
-import sqlalchemy as sa
 from redis.exceptions import RedisError
 
 from services.queue.hints import WINDOW, Hints
 from services.store.jobs import Jobs
+from services.store.outage import OUTAGES
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Keeper:
         while not self._stop.wait(TICK_SECONDS):
             try:
                 self.tick()
-            except (sa.exc.OperationalError, RedisError) as error:
+            except (*OUTAGES, RedisError) as error:
                 _log.warning("the keeper could not look: %s", error)
             except Exception:
                 # It must outlive whatever it did not foresee: nobody else looks after its work.

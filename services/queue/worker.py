@@ -10,11 +10,12 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from redis.exceptions import RedisError
 
@@ -26,8 +27,9 @@ from services.runner.hearing import TRACE_LENGTH
 from services.runner.machine import core_slots, describe_machine, kept_off
 from services.runner.slot import Slot, Task
 from services.settings import Settings
-from services.store import workers
+from services.store import outage, workers
 from services.store.jobs import Claim, Jobs
+from services.store.outage import OUTAGES
 from services.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._dead.set()
         self._heart.join()
-        with contextlib.suppress(sa.exc.OperationalError):
+        with contextlib.suppress(*OUTAGES):
             workers.leave(self._engine, self.id)
 
     def _register(self) -> None:
@@ -117,8 +119,8 @@ class Worker:
         lease_until = time.monotonic() + self._lease
         try:
             claim = self._jobs.claim(self._needs, self._threads, self.id, self._lease)
-        except sa.exc.OperationalError as error:
-            _log.warning("nothing claimed, for the store cannot be reached: %s", error.orig)
+        except OUTAGES as error:
+            _log.warning("nothing claimed, for the store cannot be reached: %s", outage.words(error))
             return
         if claim is None:
             return
@@ -163,8 +165,8 @@ class Worker:
         while True:
             try:
                 return change()
-            except sa.exc.OperationalError as error:
-                _log.error("the run cannot be stored yet: %s", error.orig)
+            except OUTAGES as error:
+                _log.error("the run cannot be stored yet: %s", outage.words(error))
                 if self.stopping.wait(STORE_RETRY_SECONDS):
                     return None
 
@@ -193,7 +195,7 @@ class Worker:
                         self._register()
                     seen_at = time.monotonic()
                 self._listen()
-            except (sa.exc.OperationalError, RedisError) as error:
+            except (*OUTAGES, RedisError) as error:
                 _log.warning("the heart could not reach the store or the broker: %s", error)
 
     def _hold(self, held: Held) -> None:
@@ -205,8 +207,8 @@ class Worker:
         num_heard, trace = held.num_heard, list(held.trace)
         try:
             cancel = self._jobs.renew(held.claim, self._lease, trace if num_heard > held.num_shown else None)
-        except sa.exc.OperationalError as error:
-            _log.warning("the lease of run %s cannot be renewed: %s", held.claim.run, error.orig)
+        except OUTAGES as error:
+            _log.warning("the lease of run %s cannot be renewed: %s", held.claim.run, outage.words(error))
             held.lost = started > held.lease_until
             return
         held.lease_until = started + self._lease
@@ -244,6 +246,8 @@ def run_worker(settings: Settings, needs: Sequence[str], jobs: int | None = None
     def leave_logs_alone(**_: Any) -> None:
         """Celery sets up logs of its own unless somebody is connected."""
 
+    # It warns of pickle, which is not accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker_shutting_down.connect(stop)
     setup_logging.connect(leave_logs_alone)
     with kept_off(frozenset().union(*cores)), worker, Keeper(Jobs(store.engine), hints, settings.attempts):

@@ -30,7 +30,7 @@ LEASE = 5.0
 KINDS = {
     "solver": "services.runner.child",
     "judge": "services.runner.judge",
-    "worker": "main() worker",
+    "worker": "celeryd",
     "api": "main() api",
 }
 FINAL_SECONDS = 900
