@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +19,8 @@ from services.store import analyses, queries
 from services.store.store import Store
 
 KEPT_ROWS = 10_000
+FIGURES_SECONDS = 5.0
+"""How long the figures of a comparison under way are kept, although runs have ended since."""
 DONE = ("finished", "cancelled")
 """States of a comparison whose runs have all ended."""
 
@@ -61,14 +64,16 @@ def _computed(store: Store, document: dict[str, Any], kind: str, make: Callable[
     kept = analyses.kept(store.engine, name, kind, revision(document)) if done else None
     if kept is not None:
         return kept
-    made = _made(store, make, name, document["revision"])
+    # Figures are asked for one by one, while runs go on ending: those of a while are made together.
+    of = f"{time.monotonic() // FIGURES_SECONDS}" if make is _figures and not done else document["revision"]
+    made = _made(store, make, name, of)
     if done:
         analyses.keep(store.engine, name, revision(document), made)
     return made[kind]
 
 
 @functools.lru_cache(maxsize=8)
-def _made(store: Store, make: Callable[[Results], dict[str, bytes]], name: str, _revision: str) -> dict[str, bytes]:
+def _made(store: Store, make: Callable[[Results], dict[str, bytes]], name: str, _of: str) -> dict[str, bytes]:
     """What was made last of comparisons under way: figures are asked for one by one."""
     return make(store.results(name))
 
