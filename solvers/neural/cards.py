@@ -14,6 +14,7 @@ from instances.errors import InvalidInput
 
 FOLDER = Path(__file__).parent / "checkpoints"
 SUFFIX = ".safetensors"
+UNITS = {"tsp": "cities", "cvrp": "customers", "factoring": "bits"}
 HASH_DIGITS = 12  # of the SHA-256, where a spec names the weights
 
 
@@ -47,9 +48,9 @@ class Card:
     network, config
         What rebuilds the network.
     problem
-        ``tsp`` or ``cvrp``.
+        ``tsp``, ``cvrp`` or ``factoring``.
     smallest, largest
-        Sizes trained on: customers, or cities of a tour.
+        Sizes trained on: customers, cities of a tour, or bits of n.
     kinds
         Kinds of instances trained on, by commas.
     training
@@ -77,8 +78,7 @@ class Card:
     def distribution(self) -> str:
         """What it was trained on, in words."""
         sizes = f"{self.smallest}" if self.smallest == self.largest else f"{self.smallest} to {self.largest}"
-        unit = "cities" if self.problem == "tsp" else "customers"
-        return f"{self.problem.upper()}, {sizes} {unit}, {self.kinds.replace(',', ', ')}"
+        return f"{self.problem.upper()}, {sizes} {UNITS[self.problem]}, {self.kinds.replace(',', ', ')}"
 
     def distance(self, size: int) -> float:
         """How far a size lies from those trained on, as the logarithm of a ratio; 0 inside."""
@@ -210,12 +210,12 @@ def _card_of_training(path: Path, header: dict[str, Any]) -> Card:
         raise InvalidInput(f"is a checkpoint without {error} in its header", str(path)) from error
 
 
-def render(cards: Iterable[Card]) -> str:
-    """The cards for people, in Markdown."""
+def render(cards: Iterable[Card], maker: str = "python -m solvers.neural.ship") -> str:
+    """The cards for people, in Markdown, as the command ``maker`` renders them."""
     lines = [
         "# Shipped checkpoints",
         "",
-        "Made by `python -m solvers.neural.ship` from the JSON cards beside the weights; do not edit.",
+        f"Made by `{maker}` from the JSON cards beside the weights; do not edit.",
         "",
         "| name | trained on | weights | training instances | hours | device |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -69,7 +69,7 @@ def ship(checkpoint: Path, name: str, limits: str = "", folder: Path = FOLDER) -
         training={
             "stages": _stages(checkpoint),
             "device": "GPU" if arguments["device"].startswith("cuda") else f"CPU, {arguments['threads']} thread",
-            "machine": _machine(arguments["device"]),
+            "machine": machine(arguments["device"]),
             "commit": commit(),
             "date": _date(checkpoint.stat().st_mtime),
         },
@@ -128,7 +128,8 @@ def _command(arguments: dict[str, Any]) -> str:
     return " ".join(["versus train", *options])
 
 
-def _machine(device: str) -> str:
+def machine(device: str) -> str:
+    """The GPU, or the processor, by its name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name() if torch.cuda.is_available() else "a GPU"
     for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -1,0 +1,55 @@
+"""What the pages need of the application that they are part of."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from services.dashboard.session import check_csrf
+from services.settings import Settings
+from services.store.instances import Instances
+from services.store.jobs import Jobs
+from services.store.store import Store
+
+
+class Catalogue(Protocol):
+    """What solvers there are."""
+
+    async def solvers(self) -> list[dict[str, Any]]:
+        """All descriptions, or names with the errors that make them unavailable."""
+
+
+class Service(Protocol):
+    """The parts of ``app.state.service`` that pages use."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    @property
+    def instances(self) -> Instances: ...
+
+    @property
+    def hint(self) -> Callable[[str, int], None]: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Context = Annotated[Service, Depends(_service)]
+
+
+async def checked(request: Request) -> None:
+    """Refuse forms that no page of this session sent."""
+    async with request.form() as form:
+        check_csrf(request, form)
