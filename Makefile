@@ -45,12 +45,20 @@ assurance: $(STAMP)
 	$(BIN)/python benchmarks/overheads.py
 	$(BIN)/python benchmarks/adapter_loss.py
 	$(BIN)/python benchmarks/factoring_overhead.py
+	$(BIN)/python -m tests.faults.chaos
+	$(BIN)/python -m tests.faults.fuzz
+	$(BIN)/python -m tests.faults.disk
+	$(BIN)/python -m tests.faults.network
+	$(BIN)/python -m benchmarks.service_load
 
 # Those of the checks that `make test` does not hold in a short form, in minutes; limits on times are slack, because nobody knows what else the machine does.
 assurance-reduced: $(STAMP)
 	$(BIN)/python tests/assurance/mutation.py --sample 40
 	$(BIN)/python benchmarks/overheads.py --slack 5
 	$(BIN)/python benchmarks/adapter_loss.py --seconds 0.2 --seeds 1 --limit 1.2 instances/bundled/x.jsonl
+	$(BIN)/python -m tests.faults.chaos --runs 60
+	$(BIN)/python -m tests.faults.fuzz --requests 500 --examples 2
+	$(BIN)/python -m benchmarks.service_load --runs 100 --instances 1000 --stored 20000 --slack 5
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

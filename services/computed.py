@@ -75,7 +75,11 @@ def _computed(store: Store, document: dict[str, Any], kind: str, make: Callable[
 @functools.lru_cache(maxsize=8)
 def _made(store: Store, make: Callable[[Results], dict[str, bytes]], name: str, _of: str) -> dict[str, bytes]:
     """What was made last of comparisons under way: figures are asked for one by one."""
-    return make(store.results(name))
+    try:
+        return make(store.results(name))
+    except KeyError:
+        # Runs that are being read were deleted: by a rerun, or with the comparison, which then is found missing.
+        return make(store.results(name))
 
 
 def _rows(results: Results) -> dict[str, bytes]:

@@ -22,19 +22,18 @@ def show(request: Request, name: str) -> Response:
     file = _files().get(name)
     if file is None:
         raise HTTPException(404)
-    content, packed = _content(file)
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     zipped = "gzip" in request.headers.get("accept-encoding", "")
     if zipped:
         headers["Content-Encoding"] = "gzip"
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(packed if zipped else content, media_type=kind, headers=headers)
+    return Response(_packed(file) if zipped else _content(file), media_type=kind, headers=headers)
 
 
 @cache
 def url(name: str) -> str:
     """The address of a file, another one whenever its content is another."""
-    return f"/static/{name}?v={hashlib.sha256(_content(_files()[name])[0]).hexdigest()[:12]}"
+    return f"/static/{name}?v={hashlib.sha256(_content(_files()[name])).hexdigest()[:12]}"
 
 
 @cache
@@ -45,6 +44,10 @@ def _files() -> dict[str, Path]:
 
 
 @cache
-def _content(file: Path) -> tuple[bytes, bytes]:
-    content = file.read_bytes()
-    return content, gzip.compress(content, 6)
+def _content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+@cache
+def _packed(file: Path) -> bytes:
+    return gzip.compress(_content(file), 6)

@@ -1,44 +1,33 @@
-"""Instances: a list of them, and one with the solutions that were found, on a map and over time."""
+"""All instances: sent in, and listed."""
 
-import json
-import re
-import tempfile
-from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Collection, Sequence
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.responses import RedirectResponse
 
 from instances.errors import InvalidInput
-from instances.files import DOCUMENT, suffixes, write_instance
-from instances.problems import PROBLEMS, problem_named
-from services.analysis.metrics import percent_gap
+from instances.files import suffixes
+from instances.problems import PROBLEMS
+from services import uploads
 from services.dashboard.parts import Context, Service
 from services.dashboard.rendering import page, query
-from services.dashboard.session import needs
-from services.figures.maps import locations
-from services.figures.theme import PALETTE
-from services.store import pages, queries
+from services.dashboard.session import check_csrf, needs
+from services.store import pages
 from services.store.instances import PLACE, Filter
-from services.store.solutions import comparisons_with, incumbents
-from services.store.store import _description
+from services.uploads import Received, Upload
 
 router = APIRouter(dependencies=[Depends(needs("read"))])
 
 SHOWN = 50
 """Instances of a page."""
-SHOWN_COMPARISONS = 20
-SHOWN_RUNS = 1000
-TRIED_BYTES = 2_000_000
-"""Instances up to this size are written in each format, to see which can hold them."""
 FEATURES = (
     "asymmetric", "capacity", "fleet", "matrix", "open", "route-distance", "route-duration", "service-times",
     "time-windows", "tsp",
 )  # fmt: skip
-VIEWS = {"side": "side by side", "overlay": "laid over each other"}
-_DIGEST = re.compile("[0-9a-f]{64}")
+_FIELDS = ("problem", "name", "feature", "min_size", "max_size")
 Text = Annotated[str, Query(max_length=255)]
 
 
@@ -54,151 +43,66 @@ def list_newest(
     cursor: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> Response:
     """Instances, the newest first."""
-    name = name.strip() if pages.storable(name) else ""
-    chosen = {"problem": problem, "name": name, "feature": feature, "min_size": min_size, "max_size": max_size}
+    given = zip(_FIELDS, (problem, name, feature, min_size, max_size), strict=True)
+    chosen = {field: text.strip() if pages.storable(text) else "" for field, text in given}
+    return _listing(service, request, chosen, cursor)
+
+
+@router.post("/instances", dependencies=[Depends(needs("submit"))])
+async def send(service: Context, request: Request) -> Response:
+    """Store the instances of files, all or none; of one, lead on to it."""
+    async with request.form() as form:
+        check_csrf(request, form)
+        sent = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
+        files = [Upload.of_file(file.filename or "", await file.read()) for file in sent]
+    return await run_in_threadpool(_stored, service, request, files)
+
+
+def _stored(service: Service, request: Request, files: Sequence[Upload]) -> Response:
+    nothing = dict.fromkeys(_FIELDS, "")
+    if not files:
+        return _listing(service, request, nothing, None, 422, wrong="Choose a file first.")
+    try:
+        found = uploads.read(files, None, service.settings.max_instance_size)
+    except InvalidInput as error:
+        return _listing(service, request, nothing, None, 422, wrong=f"Nothing was stored. {error}")
+    new = service.store.add_instances((one.description, one.document) for one in found)
+    if len(found) == 1 and not found[0].notes:
+        return RedirectResponse(f"/instances/{found[0].description.digest}", 303)
+    return _listing(service, request, nothing, None, found=found, new=new)
+
+
+def _listing(
+    service: Service,
+    request: Request,
+    chosen: dict[str, str],
+    cursor: str | None,
+    status: int = 200,
+    *,
+    wrong: str = "",
+    found: Sequence[Received] = (),
+    new: Collection[str] = (),
+) -> Response:
     wanted = Filter(
-        problem=problem or None,
-        name=name or None,
-        feature=feature if feature in FEATURES else None,
-        min_size=_number(min_size),
-        max_size=_number(max_size),
+        problem=chosen["problem"] or None,
+        name=chosen["name"] or None,
+        feature=chosen["feature"] if chosen["feature"] in FEATURES else None,
+        min_size=_number(chosen["min_size"]),
+        max_size=_number(chosen["max_size"]),
     )
     place = pages.before(pages.start(cursor, str, str), *PLACE)
     rows, following = pages.page(
         service.instances.newest(wanted, place, SHOWN + 1), SHOWN, lambda row: (row["added_at"], row["digest"])
     )
     return page(
-        request, "instances.html.j2", section="instances", rows=rows,
+        request, "instances.html.j2", status=status, section="instances",
         twin=query("/v1/instances", **chosen, limit=SHOWN, cursor=cursor),
-        chosen=chosen, filtered=any(chosen.values()), problems=[problem.name for problem in PROBLEMS],
-        features=sorted(FEATURES), accepted=",".join(suffixes()),
+        rows=rows, chosen=chosen, filtered=any(chosen.values()), problems=[problem.name for problem in PROBLEMS],
+        features=FEATURES, accepted=",".join(suffixes()), wrong=wrong, found=found, new=new,
         following=following and query("/instances", **chosen, cursor=following),
         first=cursor and query("/instances", **chosen),
     )  # fmt: skip
 
 
-@router.get("/instances/{digest}")
-def show(
-    service: Context,
-    request: Request,
-    digest: str,
-    comparison: Text = "",
-    a: Annotated[str, Query(max_length=500, description="The solver whose routes are drawn")] = "",
-    b: Annotated[str | None, Query(max_length=500, description="The solver beside it; empty for none")] = None,
-    view: Annotated[str, Query(max_length=20, description=", ".join(VIEWS))] = "side",
-) -> Response:
-    """An instance; of the comparison chosen, or the newest that it occurs in, the results."""
-    found = service.instances.get(digest) if _DIGEST.fullmatch(digest) else None
-    if found is None:
-        raise HTTPException(404, "there is no such instance; it may have been in another store")
-    known, packed = found
-    document = json.loads(packed)
-    engine = service.store.engine
-    occurs = comparisons_with(engine, digest, SHOWN_COMPARISONS)
-    chosen = queries.comparison(engine, comparison or occurs[0]["id"]) if comparison or occurs else None
-    if comparison and chosen is None:
-        raise HTTPException(404, "there is no such comparison; it may have been deleted")
-    results = _results(service, chosen, known) if chosen else []
-    sides = _sides(results, a, b)
-    traces = [incumbents(engine, side["id"]) or [] if side["state"] == "ended" else [] for side in sides]
-    points = locations(document) if known["problem"] == "routing" else None
-    shown = {
-        "points": points,
-        "depot": document.get("depot", 0),
-        "closed": not document.get("open_routes", False),
-        "demand": document.get("demand"),
-        "decimals": known["decimals"],
-        "budget": chosen["definition"]["budget"] if chosen else 1,
-        "reference": known["best_known"]["cost"] if known["best_known"] else None,
-        "view": view if view in VIEWS else "side",
-        "runs": [
-            {"label": side["solver"], "colour": side["colour"], "incumbents": f"/runs/{side['id']}/incumbents"}
-            for side in sides
-        ],
-    }
-    return page(
-        request, "instance.html.j2", section="instances", twin=f"/v1/instances/{digest}", known=known,
-        description=_description({name: value for name, value in known.items() if name != "added_at"}),
-        comment=str(document.get("comment", "")), number=document.get("n"), formats=_formats(digest, packed),
-        occurs=occurs, chosen=chosen, results=results, sides=sides, views=VIEWS, view=shown["view"], shown=shown,
-        replayed=bool(sides) and (known["problem"] == "routing" or any(len(trace) > 1 for trace in traces)),
-        solutions=[_solution(known, document, side, trace) for side, trace in zip(sides, traces, strict=True)],
-        cost_unit=problem_named(known["problem"]).cost_unit,
-        labels=list(chosen["definition"]["solvers"]) if chosen else [],
-    )  # fmt: skip
-
-
 def _number(text: str) -> int | None:
     return min(int(text), 2**31 - 1) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def _results(service: Service, comparison: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of a comparison on an instance in the comparison's order, each with its gap."""
-    runs = queries.runs_of(
-        service.store.engine, comparison["id"], SHOWN_RUNS, None, instance=known["digest"]
-    )  # fmt: skip
-    labels = list(comparison["definition"]["solvers"])
-    answered = [run["cost"] for run in runs if run["cost"] is not None and not run["partial"]]
-    best = known["best_known"]["cost"] if known["best_known"] else min(answered, default=None)
-    for run in runs:
-        run["gap"] = None if run["cost"] is None or not best else percent_gap(run["cost"], best)
-        run["best"] = run["cost"] is not None and run["cost"] == min(answered, default=None)
-        run["colour"] = PALETTE[labels.index(run["solver"]) % len(PALETTE)]
-    return sorted(runs, key=lambda run: (labels.index(run["solver"]), run["repetition"]))
-
-
-def _sides(results: Sequence[dict[str, Any]], a: str, b: str | None) -> list[dict[str, Any]]:
-    """The runs that are drawn: the best of each solver chosen, by default of the first two that have an answer."""
-    best: dict[str, dict[str, Any]] = {}
-    for run in results:
-        label, cost = run["solver"], run["cost"]
-        if label not in best or (cost is not None and (best[label]["cost"] is None or cost < best[label]["cost"])):
-            best[label] = run
-    answered = [label for label, run in best.items() if run["cost"] is not None] or list(best)
-    first = a if a in best else next(iter(answered), "")
-    others = [label for label in answered if label != first]
-    second = next(iter(others), "") if b is None else b
-    return [best[label] for label in dict.fromkeys((first, second)) if label in best]
-
-
-def _solution(
-    known: dict[str, Any], document: dict[str, Any], run: dict[str, Any], trace: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """A run's solutions in words: the routes of the last, or of a factorisation all of them over time."""
-    problem = problem_named(known["problem"])
-    last = trace[-1]["solution"] if trace else None
-    routes = last if known["problem"] == "routing" and last else []
-    demand = document.get("demand")
-    return {
-        "run": run,
-        "routes": [
-            {"stops": " ".join(map(str, route)), "customers": len(route),
-             "load": sum(demand[stop] for stop in route) if demand else None}
-            for route in routes if route
-        ],
-        "steps": [
-            {**found, "words": problem.solution_words(problem.load_solution(found["solution"]))}
-            for found in trace if found["solution"] is not None
-        ] if known["problem"] != "routing" else [],
-    }  # fmt: skip
-
-
-@lru_cache(maxsize=256)
-def _formats(digest: str, document: bytes) -> tuple[str, ...]:
-    """Suffixes of the formats that can hold an instance; of a very large one those that may."""
-    parsed = json.loads(document)
-    problem = problem_named(parsed["problem"])
-    formats = (DOCUMENT, *problem.suffixes)
-    if len(document) > TRIED_BYTES:
-        return formats
-    instance = problem.load(parsed)
-    with tempfile.TemporaryDirectory(prefix="versus-formats-") as folder:
-        return tuple(form for form in formats if _holds(instance, Path(folder, f"instance{form}")))
-
-
-def _holds(instance: Any, file: Path) -> bool:
-    try:
-        write_instance(instance, file)
-    except InvalidInput:
-        return False
-    return True

@@ -86,8 +86,8 @@ def show(service: Context, request: Request, key: str) -> Response:
         "reference": best,
     }
     return page(
-        request, "run.html.j2", section="runs", twin=f"/v1/runs/{key}?log=true", run={**_OPEN, **document}, gap=gap, shown=shown,
-        cost_unit=problem.cost_unit, formats=dict.fromkeys((".json", *problem.solution_suffixes)),
+        request, "run.html.j2", section="runs", twin=f"/v1/runs/{key}?log=true", run={**_OPEN, **document}, gap=gap,
+        shown=shown, cost_unit=problem.cost_unit, formats=dict.fromkeys((".json", *problem.solution_suffixes)),
     )  # fmt: skip
 
 

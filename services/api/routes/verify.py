@@ -72,5 +72,5 @@ def verify(
     try:
         answer = service.referee.verdict(document, solution, question.solution_text, question.format or "", max_size)
     except Busy:
-        raise Refusal(503, "the referee is busy; try again", headers={"Retry-After": "5"}) from None
+        raise Refusal(429, "the referee is busy; try again", headers={"Retry-After": "5"}) from None
     return JSONResponse(answer)

@@ -7,6 +7,7 @@ const SPEAK_SECONDS = 20;
 const ids = ["head", "analysis", "instances"];
 let fetching = false;
 let fetchedAt = performance.now();
+let took = 0;
 
 async function renew(parts) {
   if (fetching) return;
@@ -29,7 +30,6 @@ async function renew(parts) {
     took = fetchedAt - begun;
   }
 }
-let took = 0;
 
 function swap(old, fresh) {
   if (!old || !fresh) return;
@@ -61,7 +61,7 @@ function watch() {
       document.getElementById("spoken").textContent = `${news.counts.ended} of ${news.num_runs} runs ended`;
     }
     // Never busy with it for more than a fifth of the time.
-    if (now - fetchedAt > Math.max(REFRESH_SECONDS * 1000, 5 * took)) renew(["analysis", "instances"]);
+    if (now - fetchedAt > Math.max(REFRESH_SECONDS * 1000, 5 * took)) renew(["sections", "analysis", "instances"]);
   });
   head.addEventListener("versus:end", async event => {
     while (fetching) await new Promise(resolve => setTimeout(resolve, 100));
@@ -71,5 +71,5 @@ function watch() {
 }
 
 watch();
-if (document.getElementById("pending")) renew(["analysis"]);
+if (document.getElementById("pending")) renew(["sections", "analysis"]);
 document.addEventListener("versus:back", () => renew(ids));

@@ -83,7 +83,7 @@ class TraceChart {
     put(svg, "text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, "seconds");
     if (this.reference !== null && this.reference >= low && this.reference <= high) {
       put(svg, "line", { x1: left, x2: width - right, y1: y(this.reference), y2: y(this.reference), class: "reference" });
-      put(svg, "text", { x: width - right, y: y(this.reference) - 5, "text-anchor": "end" }, "best known");
+      put(svg, "text", { x: left + 4, y: y(this.reference) - 5 }, "best known");
     }
     this.series.forEach((one, place) => {
       if (!one.trace.length) return;

@@ -105,7 +105,7 @@ def order_places(network: PrimePointer, semiprimes: Semiprimes) -> dict[str, Flo
     """How many divisions each order takes until the smaller factor, each of shape (N,), and how many there may be.
 
     The candidates are the primes of the smaller factor's length up to the square root of n, the same for all orders.
-    ``above n / 2^h`` is the ascending order from the least prime whose cofactor is not too long; the random order is
+    ``bounded`` is the ascending order from the least prime whose cofactor is not too long; the random order is
     its expectation.
     """
     rows: dict[str, list[float]] = {}

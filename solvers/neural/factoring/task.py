@@ -52,10 +52,6 @@ class Division:
 
     folds: tuple[int, ...] | None = None
 
-    def __post_init__(self) -> None:
-        if self.folds is not None and not set(self.folds) <= set(range(NUM_FOLDS)):
-            raise InvalidInput(f"are {self.folds}; accepted are numbers below {NUM_FOLDS}", "folds")
-
     def seen(self, bits: int) -> Integers:
         """The primes of ``bits`` bits that training may see, ascending."""
         return primes_of(bits)[_is_seen(bits, self.folds)]

@@ -15,6 +15,7 @@ W. Kool et al., Buy 4 REINFORCE samples, get a baseline for free!, 2019: the mea
 import argparse
 import dataclasses
 import json
+import re
 import shlex
 import sys
 import time
@@ -60,10 +61,10 @@ class Arguments:
         "", f"folds of primes that are held out, by commas, 0 to {NUM_FOLDS - 1}; empty: the primes for validation "
         "and test"
     )  # fmt: skip
-    steps: int = _option(6000, "steps of training")
+    steps: int = _option(10_000, "steps of training")
     batch: int = _option(64, "semiprimes of a step, of all sizes alike")
     samples: int = _option(16, "answers to each")
-    candidates: int = _option(96, "most candidates of each (prime-pointer)")
+    candidates: int = _option(64, "most candidates of each (prime-pointer)")
     learning_rate: float = _option(1e-3, "Adam's rate")
     clip_norm: float = _option(1.0, "largest norm of the gradient")
     width: int = _option(64, "width of the network")
@@ -76,6 +77,8 @@ class Arguments:
         if not MIN_BITS <= self.smallest <= self.largest <= MAX_BITS:
             message = f"are {self.smallest} to {self.largest}; accepted are ranges within {MIN_BITS} to {MAX_BITS}"
             raise InvalidInput(message, "smallest, largest")
+        if not re.fullmatch(rf"([0-{NUM_FOLDS - 1}](,[0-{NUM_FOLDS - 1}])*)?", self.left_out):
+            raise InvalidInput(f"is {self.left_out!r}; accepted are folds 0 to {NUM_FOLDS - 1} by commas", "left_out")
         for name in ("steps", "batch", "samples", "candidates", "width"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"is {getattr(self, name)}; must be positive", name)

@@ -19,7 +19,8 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from instances.problems import problem_of
+from instances.factoring.generators import generate as generate_numbers
+from instances.problems import problem_named, problem_of
 from instances.routing.generators import generate
 from services.api.app import create_app
 from services.dashboard.app import install
@@ -27,7 +28,7 @@ from services.records import Comparison, Incumbent, Run, Status
 from services.settings import Settings
 from services.store import tables
 from services.store.jobs import Jobs
-from services.store.store import Store, insert_run
+from services.store.store import Store, insert_comparison, insert_run
 
 AXE = Path(__file__).parent / "axe.min.js"
 """axe-core 4.14.1 of the npm registry (MPL-2.0), unchanged."""
@@ -220,6 +221,37 @@ def fill(
                 run = replace(run, status=other.status, reason=other.reason, log=other.log, trace=())
             connection.execute(tables.jobs.delete().where(tables.jobs.c.run == key))
             insert_run(connection, name, run)
+
+
+def fill_factoring(store: Store, name: str, solved_up_to: Mapping[str, int], budget: float = 1.0) -> None:
+    """Store a finished comparison of semiprimes: each solver solves those of up to so many bits, in made-up time."""
+    rng = random.Random(name)
+    problem = problem_named("factoring")
+    made = [one for bits in (24, 32, 40, 48) for one in generate_numbers("semiprime", bits=bits, count=4)]
+    described = [problem.describe(instance) for instance in made]
+    store.add_instances((known, problem.dump(one)) for known, one in zip(described, made, strict=True))
+    labels = list(solved_up_to)
+    comparison = Comparison(
+        name, {label: label for label in labels}, budget, 1, problems=dict.fromkeys(labels, "factoring")
+    )
+    sizes = {known.digest: known.size for known in described}
+    with store.engine.begin() as connection:
+        insert_comparison(connection, comparison, described, {})
+        for digest, label, repetition in comparison.places([known.digest for known in described]):
+            solved = sizes[digest] <= solved_up_to[label]
+            seconds = rng.uniform(0.01, 0.5)
+            run = Run(
+                key=comparison.run_key(digest, label, repetition), instance=digest, solver=label, spec=label,
+                repetition=repetition, seed=1, status=Status.FINISHED if solved else Status.NO_SOLUTION,
+                trace=(Incumbent(seconds, 0, b'["2", "3"]'),) if solved else (), wall_seconds=budget,
+                cpu_seconds=budget, finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            )  # fmt: skip
+            insert_run(connection, name, run)
+
+
+@pytest.fixture(name="fill_factoring")
+def _fill_factoring() -> Callable[..., None]:
+    return fill_factoring
 
 
 @pytest.fixture(name="fill")

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from services.api.app import create_app
+from services.dashboard.app import install
 from services.records import Run, Status
 from services.store import queries
 from services.store.jobs import Jobs
+from services.store.keys import Keys
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>{{7*7}}&amp;'
 
@@ -167,6 +170,28 @@ def check(values: np.ndarray, match: re.Match[str]) -> None:
     assert abs(other.confidence_interval.low - low) < slack and abs(other.confidence_interval.high - high) < slack
 
 
+def test_factoring_says_how_large(site, fill_factoring, store, page):
+    """Share solved, who solved the most and the largest sizes agree with the export; figures are by bits and time."""
+    fill_factoring(store, "one", {"strong": 48, "weak": 32})
+    solved = defaultdict(list)
+    for row in rows_of(httpx.get(f"{site}/v1/comparisons/one/export?format=csv").text):
+        solved[row["solver"]].append((int(row["size"]), row["answered"] == "True"))
+    numbers = {solver: sum(answered for _, answered in runs) for solver, runs in solved.items()}
+    page.goto(f"{site}/comparisons/one")
+    said = words(page, "#verdict li")
+    assert said[0].startswith(f"strong solved the most: {numbers['strong']} of 16 instances")
+    assert said[1].startswith(f"Solved by the others: weak {numbers['weak']}.")
+    assert words(page, "#ranking tbody td:nth-of-type(1)") == [f"{numbers[one]} of 16" for one in ("strong", "weak")]
+    shares = [100 * (1 - numbers[one] / 16) for one in ("strong", "weak")]
+    assert [float(text.split()[0]) for text in words(page, "#ranking tbody td:nth-of-type(2)")] == shares
+    largest = {one: max(size for size, answered in runs if answered) for one, runs in solved.items()}
+    rows = words(page, "#sizes .scroll:first-of-type tbody tr")
+    assert [row.split()[-2] for row in rows[:2]] == [str(largest[one]) for one in ("strong", "weak")]
+    for section in ("#sizes", "#time"):
+        page.locator(f"{section} .plot").scroll_into_view_if_needed()
+        page.wait_for_selector(f"{section} .plot[data-drawn=done]")
+
+
 def test_partial_results_are_marked(site, store, fill, page):
     """Of a comparison under way what has ended is shown, and said to be partial; nothing is ranked on missing runs."""
     fill(store, "one", left=6)
@@ -222,6 +247,12 @@ def test_cancel_rerun_delete(site, store, fill, page, hints):
     page.get_by_role("button", name="Run again what failed (6)").click()
     page.wait_for_selector("#head .badge:text-is('running')")
     assert queries.comparison(store.engine, "one")["counts"]["queued"] == 6 and hints == [("cpu", 6)]
+    # What is deleted while its figures are being drawn is an error on the console.
+    page.locator(".plot").first.scroll_into_view_if_needed()
+    page.wait_for_selector(".plot[data-drawn=done]")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.plot[data-drawn]')].every(plot => plot.dataset.drawn === 'done')"
+    )
     asked = []
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Delete").click()
@@ -244,6 +275,29 @@ def test_forms_of_other_sites_do_nothing(site, store, fill, action):
         elsewhere = {"Origin": "https://elsewhere.example"}
         assert client.post(f"/comparisons/one/{action}", data={"csrf": token}, headers=elsewhere).status_code == 403
     assert queries.comparison(store.engine, "one")["counts"]["queued"] == 6
+
+
+def test_what_a_key_does_not_allow_is_not_offered(store, settings, serving, fill, open_context):
+    """A key that may only read sees the verdict, the figures and the downloads, and no button that changes anything."""
+    fill(store, "one", left=1)
+    app = create_app(store, lambda needs, number: None, settings.model_copy(update={"auth": "keys"}))
+    install(app)
+    key = Keys(store.engine).add("Ann", ["read"])
+    page = open_context(expected="status of 403").new_page()
+    with serving(app) as site:
+        page.goto(f"{site}/comparisons/one")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/comparisons/one")
+        assert page.locator("#verdict li").count() > 3
+        page.locator("#ranking .plot").scroll_into_view_if_needed()
+        page.wait_for_selector("#ranking .plot[data-drawn=done]")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV", exact=True).click()
+        assert len(rows_of(Path(download.value.path()).read_text())) == 35
+        assert page.locator("main form").count() == 0
+        answer = page.goto(f"{site}/comparisons/new")
+        assert answer.status == 403 and "scope submit" in page.locator("main").inner_text()
 
 
 def test_instances_come_in_pages(site, store, fill, page):

@@ -168,9 +168,43 @@ def test_files_are_uploaded(tmp_path, page: Page, serving: Any, open_context: Ca
         page.goto(f"{site}/instances")
         page.get_by_label("Upload instance files").set_input_files([bad])
         page.get_by_role("button", name="Upload", exact=True).click()
-        page.get_by_text("Nothing was stored. bad.vrp").wait_for()
+        assert "Nothing was stored. bad.vrp" in page.get_by_role("alert").first.inner_text()
+        page.get_by_role("button", name="Upload", exact=True).click()
+        assert page.get_by_role("alert").first.inner_text() == "Choose a file first."
         assert len(httpx.get(f"{site}/v1/instances").json()["items"]) == 2
     store.close()
+
+
+def test_files_are_dragged_onto_the_page(tmp_path, page: Page, serving: Any) -> None:
+    """A file that is dropped is sent; a page of another session's token sends nothing."""
+    from services.api.app import create_app
+    from services.dashboard.app import install
+    from services.settings import Settings
+
+    store = Store.open(f"sqlite:///{tmp_path / 'new.sqlite'}")
+    app = create_app(store, lambda _needs, _number: None, Settings(auth="off", data_dir=tmp_path))
+    install(app)
+    with serving(app) as site:
+        refused = httpx.post(f"{site}/instances", files={"files": ("a.num", b"8051")}, data={"csrf": "0" * 64})
+        assert refused.status_code == 403
+        page.goto(f"{site}/instances")
+        assert page.locator("tbody tr").count() == 0
+        dropped = page.evaluate_handle(
+            "() => { const data = new DataTransfer(); data.items.add(new File(['8051  # dropped'], 'a.num')); "
+            "return data; }"
+        )
+        page.dispatch_event("form.upload", "drop", {"dataTransfer": dropped})
+        page.wait_for_url(re.compile(r"/instances/[0-9a-f]{64}"))
+        assert page.get_by_role("heading", level=1).inner_text() == "dropped"
+    store.close()
+
+
+def test_an_instance_is_taken_into_a_new_comparison(site: str, store: Store, page: Page) -> None:
+    """The button leads to the form with this instance chosen."""
+    digest = digest_of(store, "numbers")
+    page.goto(f"{site}/instances/{digest}")
+    page.get_by_role("link", name="Compare solvers on it").click()
+    assert page.locator("input[name=instance]:checked").evaluate_all("boxes => boxes.map(box => box.value)") == [digest]
 
 
 def test_results_are_those_of_the_json_route(site: str, store: Store, page: Page) -> None:

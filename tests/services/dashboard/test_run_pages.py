@@ -10,13 +10,15 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import FastAPI, Request, Response
 from playwright.sync_api import BrowserContext, Page
 
 from instances.problem import Description
 from instances.problems import problem_of
 from instances.routing import generators
+from services.dashboard.construction import construction_page
 from services.records import Comparison, Incumbent, Run, Status
-from services.store import tables
+from services.store import queries, tables
 from services.store.jobs import Claim, Jobs
 from services.store.store import Store
 from services.store.workers import register
@@ -294,3 +296,57 @@ def test_pages_are_accessible(
         page.goto(site + path)
         assert axe(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def explained(number: int) -> dict[str, Any]:
+    """The document of a made-up construction of a tour over so many locations, in their order."""
+    steps = []
+    for at in range(number - 1):
+        open_ones = list(range(at + 1, number))[:10]
+        total = sum(1 / (place + 1) for place in range(len(open_ones)))
+        steps.append({
+            "at": at, "chosen": at + 1,
+            "probabilities": [[location, 1 / (place + 1) / total] for place, location in enumerate(open_ones)],
+        })  # fmt: skip
+    return {"checkpoint": "tsp20@6a56363d67e9", "decode": "greedy", "steps": steps}
+
+
+@pytest.mark.parametrize("look", ["light", "phone"])
+def test_a_construction_is_replayed_with_its_probabilities(
+    app: FastAPI,
+    site: str,
+    bench: Bench,
+    store: Store,
+    open_context: Callable[..., BrowserContext],
+    axe: Any,
+    look: str,
+) -> None:
+    """At each step the likely next locations are listed by probability, and drawn the thicker the likelier."""
+    key = bench.end()
+    run = queries.run(store.engine, key)
+    instance = json.loads(store.document(bench.known.digest))
+    explanation = explained(9)
+
+    @app.get("/test/construction")
+    def construction(request: Request) -> Response:
+        assert run is not None
+        return construction_page(request, run, instance, explanation)
+
+    page = open_context(look).new_page()
+    page.goto(f"{site}/test/construction")
+    slider = page.get_by_label("Step of the construction")
+    for place, step in enumerate(explanation["steps"]):
+        slider.evaluate("(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place)
+        assert f"from {step['at']} to {step['chosen']}, with" in page.locator("#said").inner_text()
+        rows = [row.locator("td").all_inner_texts() for row in page.locator("#candidates tr").all()]
+        assert [(row[0], row[1], row[3]) for row in rows] == [
+            (str(location), f"{100 * part:.1f} %", "chosen" if location == step["chosen"] else "")
+            for location, part in step["probabilities"]
+        ]
+        widths = [float(path.get_attribute("stroke-width")) for path in page.locator(".map .candidate").all()]
+        assert widths == sorted(widths, reverse=True) and len(widths) == len(step["probabilities"])
+        assert page.locator(".map .visited").get_attribute("d").count("L") == place
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_text("Step 2 of 8").wait_for()

@@ -13,7 +13,10 @@ from fastapi import FastAPI
 from playwright.sync_api import BrowserContext, Page
 
 from services import computed
+from services.api.app import create_app
+from services.dashboard.app import install
 from services.store import queries
+from services.store.store import Store
 
 CARDS = [
     json.loads(file.read_text())
@@ -123,6 +126,31 @@ def test_unknown_solvers_have_a_page(site: str, open_context: Callable[..., Brow
     assert answer is not None and answer.status == 404
     assert "there are broken, pointer, rho, steady" in page.locator("main").inner_text()
     assert httpx.get(f"{site}/v1/solvers/nonsense").headers["content-type"] == "application/problem+json"
+
+
+def test_every_page_answers_on_each_database(
+    database_url: str, settings: Any, serving: Any, fill: Callable[..., None]
+) -> None:
+    """The queries of these pages are understood by SQLite and PostgreSQL, whatever is asked for."""
+    store = Store.open(database_url)
+    fill(store, "c1", solvers=["steady", "quick"], num_instances=3, left=2)
+    app = create_app(store, lambda _needs, _number: None, settings)
+    app.state.service = replace(app.state.service, catalogue=Known())
+    install(app)
+    run = queries.runs_of(store.engine, "c1", 1, None, status="finished")[0]
+    with serving(app) as site, httpx.Client(base_url=site, timeout=60) as client:
+        for path in (
+            "/instances", "/instances?feature=capacity&min_size=1&name=uni%25", "/instances?name=%00&problem=%00",
+            f"/instances/{run['instance']}", f"/instances/{run['instance']}?comparison=c1&a=quick&b=%00",
+            "/runs", "/runs?state=finished&solver=%00", "/runs?state=running", "/runs?comparison=c1&solver=steady",
+            f"/runs/{run['id']}", f"/runs/{run['id']}/incumbents", "/solvers", "/solvers/steady", "/system",
+        ):  # fmt: skip
+            answer = client.get(path)
+            assert answer.status_code == 200, path
+            assert answer.elapsed.total_seconds() < 5
+        assert client.get(f"/instances/{run['instance']}?comparison=%00").status_code == 200
+        assert client.get("/instances?cursor=nonsense").status_code == 422
+    store.close()
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])

@@ -3,11 +3,13 @@
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from instances.errors import InvalidInput
 from solvers.neural.factoring import digit_pointer, prime_pointer
 from solvers.neural.factoring.checkpoints import load_network
 from solvers.neural.factoring.digit_pointer import DigitPointer, Prefix, beam, sample_factors
@@ -192,3 +194,17 @@ def test_equal_arguments_give_equal_weights(name: str, tmp_path: Path) -> None:
         states.append(torch.cat([value.flatten() for value in load_network(path).state_dict().values()]))
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": "pointer"}, "accepted are prime-pointer, digit-pointer"),
+        ({"smallest": 6}, "accepted are ranges within 8 to 32"),
+        ({"left_out": "0,7"}, "accepted are folds 0 to 4"),
+        ({"steps": 0}, "must be positive"),
+    ],
+)
+def test_impossible_arguments_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Arguments(**given)
