@@ -122,7 +122,9 @@ def _of_problem(part: Overview) -> dict[str, Any]:
     leads = leader_by_time(results)
     curves["leads"] = leads
     rows = {name: [asdict(row) for row in rows] for name, rows in curves.items()}
-    return {**said, **rows, "over_time": who_leads_when(leads, results.comparison.budget)}
+    if len(part.ranking) > 1:
+        said["over_time"] = who_leads_when(leads, results.comparison.budget)
+    return {**said, **rows}
 
 
 def _figures(results: Results) -> dict[str, bytes]:

@@ -31,7 +31,10 @@ class ReadySolver(Protocol):
     """A solver whose weights are loaded and whose first-call costs are paid."""
 
     def solve(self, instance: Any, search: Search) -> None:
-        """Solve, reporting solutions as they are found; return when done or when the search is over."""
+        """Solve, reporting solutions as they are found; return when done or when the search is over.
+
+        A ready solver may offer ``explain(instance, solution) -> dict`` besides: how it comes to a solution, in JSON.
+        """
 
 
 @runtime_checkable

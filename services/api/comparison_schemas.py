@@ -227,6 +227,17 @@ class Records(BaseModel):
     next: str | None = Field(description="The cursor of the next page; null on the last")
 
 
+class Explanation(BaseModel):
+    """How a solver comes to the best solution of a run."""
+
+    run: str
+    state: Literal["none", "asked", "made"]
+    explanation: dict[str, Any] | None = Field(
+        description="For a pointer network: `checkpoint`, `decode` and `steps`, each with the location it was `at`, "
+        "the one `chosen`, and `probabilities` of the likeliest next ones; or `error`, why there is none"
+    )
+
+
 class Run(BaseModel):
     """A run: queued, running or ended."""
 

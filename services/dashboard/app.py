@@ -11,6 +11,7 @@ from services.dashboard import (
     assets,
     comparison,
     comparisons,
+    construction,
     instance,
     instances,
     new_comparison,
@@ -23,7 +24,19 @@ from services.dashboard.rendering import page
 
 NO_PAGES = ("/v1/", "/metrics", "/static/")
 """How paths begin whose errors are for programs."""
-_GROUPS = (comparisons, new_comparison, comparison, instances, instance, runs, solvers, system, sign_in, assets)
+_GROUPS = (
+    comparisons,
+    new_comparison,
+    comparison,
+    instances,
+    instance,
+    runs,
+    construction,
+    solvers,
+    system,
+    sign_in,
+    assets,
+)
 
 
 def install(app: FastAPI) -> None:

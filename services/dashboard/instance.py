@@ -57,7 +57,7 @@ def show(
         raise HTTPException(404, "there is no such comparison; it may have been deleted")
     results = _results(service, chosen, known) if chosen else []
     sides = _sides(results, a, b)
-    traces = [incumbents(engine, side["id"]) or [] if side["state"] == "ended" else [] for side in sides]
+    traces = [incumbents(engine, side["id"]) or [] if side["state"] == queries.ENDED else [] for side in sides]
     points = locations(document) if known["problem"] == "routing" else None
     shown = {
         "points": points,
@@ -69,7 +69,11 @@ def show(
         "reference": known["best_known"]["cost"] if known["best_known"] else None,
         "view": view if view in VIEWS else "side",
         "runs": [
-            {"label": side["solver"], "colour": side["colour"], "incumbents": f"/runs/{side['id']}/incumbents"}
+            {
+                "label": side["solver"],
+                "colour": side["colour"],
+                "address": f"/runs/{side['id']}/incumbents" if side["state"] == queries.ENDED else None,
+            }
             for side in sides
         ],
     }
@@ -86,9 +90,7 @@ def show(
 
 def _results(service: Service, comparison: dict[str, Any], known: dict[str, Any]) -> list[dict[str, Any]]:
     """The runs of a comparison on an instance in the comparison's order, each with its gap."""
-    runs = queries.runs_of(
-        service.store.engine, comparison["id"], SHOWN_RUNS, None, instance=known["digest"]
-    )  # fmt: skip
+    runs = queries.runs_of(service.store.engine, comparison["id"], SHOWN_RUNS, None, instance=known["digest"])
     labels = list(comparison["definition"]["solvers"])
     answered = [run["cost"] for run in runs if run["cost"] is not None and not run["partial"]]
     best = known["best_known"]["cost"] if known["best_known"] else min(answered, default=None)

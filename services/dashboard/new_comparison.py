@@ -130,7 +130,6 @@ def _render(
         size_hint=_SIZE,
         slots=slots,
         estimate=_estimate(service, draft, solvers, chosen, slots) if estimated else None,
-        limits=service.settings,
         max_chosen=MAX_CHOSEN,
     )
 
@@ -266,16 +265,15 @@ def _estimate(
     """What the comparison would cost; of what cannot be read yet nothing is counted."""
     num_instances = len(draft.instances)
     if draft["source"] == "generator":
-        num_instances = int(draft["count"]) if draft["count"].isdigit() else 0
+        num_instances = _number(draft["count"])
     elif draft["source"] == "stored" and draft["all"]:
         rows = service.instances.newest(chosen, pages.before(None), MAX_CHOSEN)
         num_instances = len({row["digest"] for row in rows} | set(draft.instances))
-    seeds = int(draft["seeds"]) if draft["seeds"].isdigit() else 0
     try:
         budget = parse_seconds(draft["budget"])
     except InvalidInput:
         budget = 0.0
-    num_runs = num_instances * len(_specs(draft, solvers)) * seeds
+    num_runs = num_instances * len(_specs(draft, solvers)) * _number(draft["seeds"])
     seconds = num_runs * budget
     return {"num_runs": num_runs, "seconds": seconds, "left": seconds / slots if slots else None}
 
@@ -319,3 +317,8 @@ def _whole(text: str, least: int, most: int) -> int:
     if number is None or not least <= number <= most:
         raise InvalidInput(f"{text!r} is not accepted; accepted are whole numbers from {least} to {most}.")
     return number
+
+
+def _number(text: str) -> int:
+    """A number as far as it can be read, for an estimate."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0

@@ -12,6 +12,7 @@ from services.analysis.metrics import percent_gap
 from services.dashboard.parts import Context, Service, checked
 from services.dashboard.rendering import page, query
 from services.dashboard.session import needs
+from services.dashboard.solvers import NETWORKS
 from services.records import Status
 from services.store import pages, queries
 from services.store.solutions import incumbents
@@ -71,7 +72,7 @@ def list_all(
 @router.get("/runs/{key}")
 def show(service: Context, request: Request, key: str) -> Response:
     """A run: its state, its verified incumbents, and what is known of how it was made."""
-    document = _found(service, key)
+    document = found(service, key)
     instance = document["instance"]
     problem = problem_named(instance["problem"])
     best = instance["best_known"]["cost"] if instance["best_known"] else None
@@ -87,30 +88,31 @@ def show(service: Context, request: Request, key: str) -> Response:
     }
     return page(
         request, "run.html.j2", section="runs", twin=f"/v1/runs/{key}?log=true", run={**_OPEN, **document}, gap=gap,
-        shown=shown, cost_unit=problem.cost_unit, formats=dict.fromkeys((".json", *problem.solution_suffixes)),
+        shown=shown, network=document["spec"].startswith(NETWORKS), cost_unit=problem.cost_unit,
+        formats=dict.fromkeys((".json", *problem.solution_suffixes)),
     )  # fmt: skip
 
 
 @router.get("/runs/{key}/incumbents")
 def solutions(service: Context, key: str) -> Response:
     """Every verified incumbent of an ended run with its solution, for replaying it."""
-    document = _found(service, key)
-    found = incumbents(service.store.engine, key)
-    if found is None:
+    document = found(service, key)
+    kept = incumbents(service.store.engine, key)
+    if kept is None:
         raise HTTPException(409, f"the run is {document['state']}; its solutions are kept when it has ended")
-    return JSONResponse({"run": key, "decimals": document["decimals"], "incumbents": found})
+    return JSONResponse({"run": key, "decimals": document["decimals"], "incumbents": kept})
 
 
 @router.post("/runs/{key}/cancel", dependencies=[Depends(needs("submit")), Depends(checked)])
 def cancel(service: Context, key: str) -> Response:
     """End a queued run now, or a running one in a moment."""
-    document = _found(service, key)
+    document = found(service, key)
     if document["state"] != queries.ENDED:
         service.jobs.cancel(document["comparison"], None if document["single"] else key)
     return RedirectResponse(f"/runs/{key}", 303)
 
 
-def _found(service: Service, key: str) -> dict[str, Any]:
+def found(service: Context, key: str) -> dict[str, Any]:
     document = queries.run(service.store.engine, key) if _KEY.fullmatch(key) else None
     if document is None:
         raise HTTPException(404, "there is no such run; its comparison may have been deleted")
@@ -119,17 +121,17 @@ def _found(service: Service, key: str) -> dict[str, Any]:
 
 def _of_comparison(service: Service, chosen: dict[str, str], cursor: str | None) -> tuple[Any, str | None]:
     (after,) = pages.start(cursor, str) or (None,)
-    found = queries.runs_of(
+    items = queries.runs_of(
         service.store.engine, chosen["comparison"], SHOWN + 1, after, solver=chosen["solver"] or None,
         status=chosen["state"] or None, instance=chosen["instance"] or None,
     )  # fmt: skip
-    return pages.page(found, SHOWN, lambda row: (row["id"],))
+    return pages.page(items, SHOWN, lambda row: (row["id"],))
 
 
 def _open(service: Service, state: str, cursor: str | None) -> tuple[Any, str | None]:
     (after,) = pages.start(cursor, str) or (None,)
-    found = queries.open_runs(service.store.engine, state, SHOWN + 1, after)
-    return pages.page(found, SHOWN, lambda row: (row["id"],))
+    items = queries.open_runs(service.store.engine, state, SHOWN + 1, after)
+    return pages.page(items, SHOWN, lambda row: (row["id"],))
 
 
 def _ended(service: Service, chosen: dict[str, str], cursor: str | None) -> tuple[Any, str | None]:
@@ -138,5 +140,5 @@ def _ended(service: Service, chosen: dict[str, str], cursor: str | None) -> tupl
     for name, value in columns.items():
         if value:
             wanted &= table.c[name] == value
-    found = queries.ended_runs(service.store.engine, SHOWN + 1, wanted)
-    return pages.page(found, SHOWN, lambda row: (row["finished_at"], row["id"]))
+    items = queries.ended_runs(service.store.engine, SHOWN + 1, wanted)
+    return pages.page(items, SHOWN, lambda row: (row["finished_at"], row["id"]))

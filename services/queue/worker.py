@@ -19,15 +19,17 @@ from celery.platforms import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from redis.exceptions import RedisError
 
+from instances.errors import InvalidInput
 from services.logs import about, run_id
 from services.queue.hints import TASK, Hints, celery
 from services.queue.keeper import Keeper
 from services.records import Incumbent, Status
 from services.runner.hearing import TRACE_LENGTH
 from services.runner.machine import core_slots, describe_machine, kept_off
+from services.runner.process import Cancelled, Unavailable
 from services.runner.slot import Slot, Task
 from services.settings import Settings
-from services.store import outage, workers
+from services.store import explanations, outage, workers
 from services.store.jobs import Claim, Jobs
 from services.store.outage import OUTAGES
 from services.store.store import Store
@@ -116,6 +118,10 @@ class Worker:
         self._called_at = time.monotonic()
         if self.stopping.is_set():
             return
+        try:
+            self._explain_next()
+        except OUTAGES as error:
+            _log.warning("nothing explained, for the store cannot be reached: %s", outage.words(error))
         lease_until = time.monotonic() + self._lease
         try:
             claim = self._jobs.claim(self._needs, self._threads, self.id, self._lease)
@@ -159,6 +165,21 @@ class Worker:
             self._store(lambda: self._jobs.give_back(claim))
         elif self._store(lambda: self._jobs.complete(claim, replace(run, attempt=claim.attempt))) is False:
             _log.warning("the run was no longer this worker's; its result is dropped")
+
+    def _explain_next(self) -> None:
+        """Explain what was asked for first, if anything was."""
+        asked = explanations.next_asked(self._engine, self._needs)
+        if asked is None:
+            return
+        with about(run_id, asked.run):
+            try:
+                comparison = self._comparison(asked.comparison)
+                slot = self._slot(min(comparison.threads, self._threads), comparison.memory)
+                said = slot.explain(asked.spec, self._document(asked.instance), asked.solution)
+            except (Unavailable, InvalidInput, Cancelled) as error:
+                _log.warning("the solver could not explain itself: %s", error)
+                said = {"error": str(error)}
+            explanations.keep(self._engine, asked.run, said)
 
     def _store(self, change: Callable[[], _T]) -> _T | None:
         """The change's answer, tried until the store takes it: it is fenced, and so right or without effect."""

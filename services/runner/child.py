@@ -94,6 +94,8 @@ class Child:
                     self.say("loaded")
                 case "go":
                     self.run(problem_named(solver_class.problem), command)
+                case "explain":
+                    self.explain(problem_named(solver_class.problem), self.commands.read(command["bytes"]))
 
     def prepare(self, solver_class: type, parameters: dict[str, str]) -> None:
         try:
@@ -111,6 +113,17 @@ class Child:
                 field.name: getattr(self.solver, field.name) for field in dataclasses.fields(solver_class) if field.init
             }
             self.say("ready", spec=spec.canonical(self.name, values))
+
+    def explain(self, problem: Problem, solution: bytes) -> None:
+        """Say how the solver comes to a solution of the instance that was loaded."""
+        try:
+            instance = problem.load(json.loads(self.raw))
+            said = self.ready.explain(instance, problem.load_solution(json.loads(solution)))
+        except Exception as error:
+            traceback.print_exc()
+            self.say("failed", error=_said(error))
+        else:
+            self.say("explained", document=said)
 
     def run(self, problem: Problem, command: dict[str, Any]) -> None:
         """One run; the clock started when the parent wrote the command."""
@@ -153,6 +166,7 @@ def describe(name: str, solver_class: type[Any]) -> dict[str, Any]:
         "summary": (solver_class.__doc__ or "").strip().partition("\n")[0],
         "problem": solver_class.problem,
         "honours": sorted(solver_class.honours),
+        "explains": bool(getattr(solver_class, "explains", False)),
         "versions": {package: importlib.metadata.version(package) for package in packages},
         "parameters": [
             {

@@ -27,6 +27,7 @@ ANSWERS = {
     "greeting": {"name", "summary", "problem", "honours", "versions", "parameters"},
     "ready": {"spec"},
     "loaded": set(),
+    "explained": {"document"},
 }
 OUT_OF_MEMORY = ("std::bad_alloc", "MemoryError", "allocate memory")
 
@@ -179,6 +180,21 @@ class SolverProcess:
         self._reader.clear_log()
         self._send({"op": "load", "bytes": len(document)}, document)
         self._expect("loaded", "the instance was loaded")
+
+    def explain(self, solution: bytes) -> dict[str, Any]:
+        """How the solver comes to a solution of the instance that was loaded, as a JSON document.
+
+        Raises
+        ------
+        Unavailable
+            If it cannot say, or dies of it.
+        """
+        self._send({"op": "explain", "bytes": len(solution)}, solution)
+        document = self._expect("explained", "it explained a solution")["document"]
+        proc.signal_group(self._process.pid, signal.SIGSTOP)
+        if not isinstance(document, dict):
+            raise Unavailable("its explanation is no JSON object")
+        return document
 
     def run(self, budget: float, grace: float, seed: int, hearing: Hearing, cancelled: Callable[[], bool]) -> Ending:
         """Start the clock and let the hearing take solutions until the child is done, dead or out of time.

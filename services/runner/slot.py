@@ -119,6 +119,17 @@ class Slot:
                 process.close()
             return _record(task, Status.CANCELLED, "cancelled")
 
+    def explain(self, solver: str, document: bytes, solution: bytes) -> dict[str, Any]:
+        """How a solver comes to a solution of an instance, both encoded; Unavailable or InvalidInput if it cannot."""
+        process = self.child(solver)
+        try:
+            process.load(document)
+            return process.explain(solution)
+        except (Unavailable, Cancelled):
+            # It may still answer, out of step.
+            self._warm.pop(solver).close()
+            raise
+
     def _run(self, task: Task, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]) -> Run:
         with Hearing(task.document, task.budget, on_incumbent) as hearing:
             self._judge.open(hearing)

@@ -99,6 +99,7 @@ Index(None, runs.c.comparison, runs.c.instance)
 Index(None, runs.c.comparison, runs.c.key)
 Index(None, runs.c.comparison, runs.c.status, runs.c.attempt)
 Index(None, runs.c.finished_at, runs.c.key)
+Index(None, runs.c.status, runs.c.finished_at, runs.c.key)
 
 # Solutions are large and rarely read: the documents of a run's trace, compressed, beside the runs.
 run_solutions = Table(
@@ -106,6 +107,16 @@ run_solutions = Table(
     metadata,
     Column("run", ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True),
     Column("solutions", LargeBinary, nullable=False),
+)
+
+# How a solver came to the best solution of a run: asked for, and without a document until a worker has made it.
+run_explanations = Table(
+    "run_explanations",
+    metadata,
+    Column("run", ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True),
+    Column("needs", String, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("document", LargeBinary),
 )
 
 # What is still to be done: a run stands here until it is in its final state, and then among the runs. Its attempt

@@ -17,6 +17,7 @@ from instances.routing.solution import Routes
 from solvers.neural.cards import HASH_DIGITS, Card, Choice, choose
 from solvers.neural.checkpoint import Network, load_network, read_checkpoint
 from solvers.neural.decode import PAIRS, Decoder, Incumbents, form, group_of, run_stages
+from solvers.neural.explain import explain
 from solvers.search import Search, unhonoured
 
 _log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class PointerSolver:
     problem: ClassVar[str] = "routing"
     honours: ClassVar[frozenset[str]] = HONOURS
     packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
+    explains: ClassVar[bool] = True
     network: ClassVar[str] = "pointer"
 
     def __post_init__(self) -> None:
@@ -171,6 +173,10 @@ class ReadyPointer:
         generator = torch.Generator(self.device).manual_seed(search.seed)
         draw = decoder.sample if self._decode == "sample" else decoder.active
         draw(generator, self._iterations)
+
+    def explain(self, instance: RoutingInstance, solution: Routes) -> dict[str, Any]:
+        """How likely the network of this instance held each step of a solution; see :mod:`solvers.neural.explain`."""
+        return explain(*self.policy(instance), instance, solution)
 
     def solve_many(self, instances: Sequence[RoutingInstance], searches: Sequence[Search]) -> None:
         """Solve instances together, those of one problem and size in one pass; greedily.

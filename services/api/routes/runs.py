@@ -16,7 +16,7 @@ from instances.problems import problem_named
 from services import orders, submission
 from services.api import events
 from services.api.bodies import StrictRoute
-from services.api.comparison_schemas import Run, RunInPath, RunRequest, Runs, SolutionDocument
+from services.api.comparison_schemas import Explanation, Run, RunInPath, RunRequest, Runs, SolutionDocument
 from services.api.context import Context, Service
 from services.api.errors import Refusal
 from services.api.idempotency import Key, Payload, once
@@ -24,7 +24,7 @@ from services.api.pagination import LIMIT, Cursor, Limit, before, page, start
 from services.api.routes.comparisons import room
 from services.api.security import Caller, Reader, Submitter
 from services.quantities import parse_bytes, parse_seconds
-from services.store import queries
+from services.store import explanations, queries
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=StrictRoute)
 
@@ -46,6 +46,13 @@ def found(service: Context, _caller: Reader, key: RunInPath) -> dict[str, Any]:
 
 
 Found = Annotated[dict[str, Any], Depends(found)]
+
+
+async def _solvers(service: Context) -> list[dict[str, Any]]:
+    return await service.catalogue.solvers()
+
+
+Solvers = Annotated[list[dict[str, Any]], Depends(_solvers)]
 
 
 @router.post("", status_code=202, response_model=Run, summary="Solve one instance")
@@ -128,6 +135,28 @@ def cancel(service: Context, caller: Submitter, key: RunInPath) -> dict[str, Any
     if document["state"] != queries.ENDED:
         service.jobs.cancel(document["comparison"], None if document["single"] else key)
     return show(found(service, caller, key))
+
+
+@router.post("/{key}/explanation", status_code=202, response_model=Explanation, summary="Ask how a run came to be")
+def ask(service: Context, _caller: Submitter, document: Found, solvers: Solvers) -> dict[str, Any]:
+    """Let a worker note how the run's solver comes to its best solution: for a pointer network, what it pointed at."""
+    able = [solver["name"] for solver in solvers if solver.get("explains")]
+    name = document["spec"].partition(":")[0]
+    if name not in able:
+        raise Refusal(409, f"{name} cannot explain itself; those that can are {', '.join(able)}")
+    if document["state"] != queries.ENDED or document["cost"] is None:
+        raise Refusal(409, "there is no solution to explain; a run has one when it has ended with an answer")
+    needs = submission.needs(service.store.comparison(document["comparison"]))[document["solver"]]
+    explanations.ask(service.store.engine, document["id"], needs)
+    service.hint(needs, 1)
+    return explained(service, document)
+
+
+@router.get("/{key}/explanation", response_model=Explanation, summary="Read how a run came to be")
+def explained(service: Context, document: Found) -> dict[str, Any]:
+    """The explanation of a run that was asked for, once a worker has made it."""
+    asked, found = explanations.explanation(service.store.engine, document["id"])
+    return {"run": document["id"], "state": "made" if found else "asked" if asked else "none", "explanation": found}
 
 
 @router.get("/{key}/events", response_class=EventSourceResponse, summary="Watch a run")

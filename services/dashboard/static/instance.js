@@ -3,7 +3,7 @@
 // An instance: the routes of one solver or two on its map, and how they came about.
 {
   const shown = JSON.parse(document.getElementById("shown").textContent);
-  const sides = shown.runs.map(run => ({ ...run, incumbents: [], address: run.incumbents }));
+  const sides = shown.runs.map(run => ({ ...run, incumbents: [] }));
   const overlay = shown.view === "overlay" && sides.length === 2;
   const note = document.getElementById("pointed");
   const maps = shown.points === null ? [] : [...document.querySelectorAll("svg.map")].map(svg => new RouteMap(svg, shown, note));
@@ -83,7 +83,7 @@
   async function load() {
     if (!sides.length || !slider) return;
     try {
-      await Promise.all(sides.map(async side => {
+      await Promise.all(sides.filter(side => side.address).map(async side => {
         const answer = await fetch(side.address);
         if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
         side.incumbents = (await answer.json()).incumbents;
@@ -96,7 +96,7 @@
     const series = sides.map(side => ({ ...side, trace: side.incumbents.map(found => [found.seconds, found.cost]) }));
     chart = new TraceChart(document.getElementById("trace"), { ...shown, series });
     if (!times.length) {
-      said.textContent = "Neither has a solution.";
+      said.textContent = "There is no solution yet to show.";
       return;
     }
     slider.max = times.length - 1;

@@ -204,6 +204,7 @@ def test_an_instance_is_taken_into_a_new_comparison(site: str, store: Store, pag
     digest = digest_of(store, "numbers")
     page.goto(f"{site}/instances/{digest}")
     page.get_by_role("link", name="Compare solvers on it").click()
+    page.wait_for_url(re.compile("/comparisons/new"))
     assert page.locator("input[name=instance]:checked").evaluate_all("boxes => boxes.map(box => box.value)") == [digest]
 
 

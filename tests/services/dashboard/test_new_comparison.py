@@ -263,6 +263,29 @@ def test_works_without_javascript(site, store, open_context):
     assert made(site)["num_runs"] == 1 and queries.num_queued(store.engine) == 1
 
 
+@pytest.mark.parametrize("strange", ["²", "9" * 5000, "-1", "1e400", "\x00", "\ud83d", "<b>", "٣"])
+def test_strange_values_are_told_and_break_nothing(site, store, strange):
+    """Whatever stands in a field, the answer is the form with what is wrong, never an error of the service."""
+    fields = ("count", "seeds", "seed", "budget", "memory", "threads", "priority", "kind", "g:routing/uniform:size")
+    with httpx.Client(base_url=site) as client:
+        page = client.get("/comparisons/new").text
+        token = re.search('name="csrf" value="([0-9a-f]+)"', page)[1]
+        for field in fields:
+            for do in ("estimate", "filter", "submit"):
+                body = {
+                    "csrf": token,
+                    "source": "generator",
+                    "solver": "nearest",
+                    "do": do,
+                    "g:routing/uniform:size": "9",
+                }
+                sent = {**body, field: strange.encode("utf-8", "replace")}
+                answer = client.post("/comparisons/new", data=sent)
+                assert answer.status_code in (200, 422) and "<h1>New comparison</h1>" in answer.text, (field, do)
+                assert "<b>" not in answer.text
+    assert queries.num_queued(store.engine) == 0
+
+
 def test_form_of_another_site_makes_nothing(site, store):
     """Without the session's token nothing is made."""
     body = {"source": "generator", "solver": "nearest", "g:routing/uniform:size": "20", "do": "submit"}

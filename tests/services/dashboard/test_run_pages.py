@@ -10,15 +10,14 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from playwright.sync_api import BrowserContext, Page
 
 from instances.problem import Description
 from instances.problems import problem_of
 from instances.routing import generators
-from services.dashboard.construction import construction_page
 from services.records import Comparison, Incumbent, Run, Status
-from services.store import queries, tables
+from services.store import explanations, tables
 from services.store.jobs import Claim, Jobs
 from services.store.store import Store
 from services.store.workers import register
@@ -154,6 +153,19 @@ def test_a_run_is_watched_as_it_runs(site: str, bench: Bench, page: Page) -> Non
     bench.jobs.complete(claim, bench.run(claim))
     page.get_by_role("link", name="Solution .sol").wait_for()
     assert badge.inner_text() == "finished"
+
+
+def test_an_instance_shows_what_there_is_before_all_has_ended(site: str, bench: Bench, page: Page) -> None:
+    """While runs wait the instance's page shows those that have ended, and leads to the others."""
+    page.goto(f"{site}/instances/{bench.known.digest}")
+    assert "first is queued: watch it" in page.locator("main").inner_text()
+    page.get_by_text("There is no solution yet to show.").wait_for()
+    key = bench.end()
+    page.reload()
+    page.locator("#replay[data-ready=yes]").wait_for()
+    assert "first: 4.0000" in page.locator("#said").inner_text()
+    page.get_by_role("link", name="run 1 of first").click()
+    assert page.url == f"{site}/runs/{key}"
 
 
 def test_a_second_attempt_begins_anew(site: str, bench: Bench, page: Page) -> None:
@@ -311,30 +323,35 @@ def explained(number: int) -> dict[str, Any]:
     return {"checkpoint": "tsp20@6a56363d67e9", "decode": "greedy", "steps": steps}
 
 
+class Explains:
+    """A catalogue of one solver that explains itself."""
+
+    async def solvers(self) -> list[dict[str, Any]]:
+        """The solver."""
+        return [{"name": "pointer", "explains": True}]
+
+
 @pytest.mark.parametrize("look", ["light", "phone"])
-def test_a_construction_is_replayed_with_its_probabilities(
-    app: FastAPI,
-    site: str,
-    bench: Bench,
-    store: Store,
-    open_context: Callable[..., BrowserContext],
-    axe: Any,
-    look: str,
+def test_a_construction_is_asked_for_and_replayed(
+    app: FastAPI, site: str, store: Store, hints: Any, open_context: Callable[..., BrowserContext], axe: Any, look: str
 ) -> None:
-    """At each step the likely next locations are listed by probability, and drawn the thicker the likelier."""
+    """A button asks a worker; then each step's likely next locations are listed, and drawn by their probability."""
+    app.state.service = replace(app.state.service, catalogue=Explains())
+    bench = Bench(store, ["pointer"])
     key = bench.end()
-    run = queries.run(store.engine, key)
-    instance = json.loads(store.document(bench.known.digest))
-    explanation = explained(9)
-
-    @app.get("/test/construction")
-    def construction(request: Request) -> Response:
-        assert run is not None
-        return construction_page(request, run, instance, explanation)
-
     page = open_context(look).new_page()
-    page.goto(f"{site}/test/construction")
+    page.goto(f"{site}/runs/{key}")
+    page.get_by_role("link", name="How the network came to it").click()
+    page.get_by_role("button", name="Explain it").click()
+    page.get_by_role("heading", name="A worker is asked").wait_for()
+    assert axe(page) == []
+    asked = explanations.next_asked(store.engine, ["cpu"])
+    assert asked is not None and asked.run == key and hints == [("cpu", 1)]
+    explanation = explained(9)
+    explanations.keep(store.engine, key, explanation)
+    # The page looks for it by itself.
     slider = page.get_by_label("Step of the construction")
+    slider.wait_for()
     for place, step in enumerate(explanation["steps"]):
         slider.evaluate("(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place)
         assert f"from {step['at']} to {step['chosen']}, with" in page.locator("#said").inner_text()
@@ -350,3 +367,22 @@ def test_a_construction_is_replayed_with_its_probabilities(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Play").click()
     page.get_by_text("Step 2 of 8").wait_for()
+
+
+def test_what_cannot_be_explained_says_why(
+    app: FastAPI, site: str, store: Store, open_context: Callable[..., BrowserContext]
+) -> None:
+    """A solver that does not explain itself is refused, and a worker's error is shown as text."""
+    app.state.service = replace(app.state.service, catalogue=Explains())
+    bench = Bench(store, ["pointer", "other"])
+    ended = {bench.end(), bench.end()}
+    page = open_context(expected="409").new_page()
+    page.goto(f"{site}/runs/{bench.key('other')}/construction")
+    page.get_by_role("button", name="Explain it").click()
+    page.get_by_text("other cannot explain itself").wait_for()
+    assert bench.key("pointer") in ended
+    explanations.ask(store.engine, bench.key("pointer"), "cpu")
+    explanations.keep(store.engine, bench.key("pointer"), {"error": HOSTILE})
+    page.goto(f"{site}/runs/{bench.key('pointer')}/construction")
+    assert page.get_by_text(HOSTILE).is_visible()
+    assert page.locator("main img").count() == 0

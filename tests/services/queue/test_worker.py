@@ -19,7 +19,7 @@ from instances.routing.generators import generate
 from services.queue.hints import Hints
 from services.queue.keeper import Keeper
 from services.records import Comparison, Status
-from services.store import tables, workers
+from services.store import explanations, tables, workers
 from services.store.jobs import Jobs
 from services.store.store import Store
 
@@ -161,6 +161,23 @@ def test_broker_that_forgets_is_reminded(store, database_url):
         process.kill()
         process.wait()
         broker.stop()
+
+
+def test_explanation_is_made_when_asked_for(store, redis_url, worker):
+    """A worker explains the best solution of a pointer network's run, and says so where a solver cannot."""
+    worker()
+    submit(store, {"pointer": "pointer:decode=greedy", "nearest": "nearest"}, count=1, budget=5.0)
+    wait_for(lambda: statuses(store) == {Status.FINISHED: 2})
+    keys = {run.solver: run.key for run in store.results("c").runs}
+    for key in keys.values():
+        assert explanations.explanation(store.engine, key) == (False, None)
+        explanations.ask(store.engine, key, "cpu")
+        explanations.ask(store.engine, key, "cpu")
+        Hints(redis_url).send("cpu", 1)
+        wait_for(lambda key=key: explanations.explanation(store.engine, key)[1])
+    steps = explanations.explanation(store.engine, keys["pointer"])[1]["steps"]
+    assert sorted(step["chosen"] for step in steps if step["chosen"]) == list(range(1, 21))
+    assert "AttributeError" in explanations.explanation(store.engine, keys["nearest"])[1]["error"]
 
 
 def test_keeper_sends_what_the_broker_lacks(store, redis_url):

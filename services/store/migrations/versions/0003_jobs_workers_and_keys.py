@@ -36,11 +36,21 @@ def upgrade() -> None:
     with op.batch_alter_table("runs") as batch_op:
         batch_op.add_column(sa.Column("attempt", sa.Integer(), nullable=False, server_default="1"))
         batch_op.create_index(op.f("ix_runs_finished_at_key"), ["finished_at", "key"])
+        batch_op.create_index(op.f("ix_runs_status_finished_at_key"), ["status", "finished_at", "key"])
         batch_op.create_index(op.f("ix_runs_comparison_key"), ["comparison", "key"])
         batch_op.create_index(op.f("ix_runs_comparison_status_attempt"), ["comparison", "status", "attempt"])
     with op.batch_alter_table("runs") as batch_op:
         batch_op.alter_column("attempt", server_default=None)
     _create_jobs()
+    op.create_table(
+        "run_explanations",
+        sa.Column("run", sa.String(length=64), nullable=False),
+        sa.Column("needs", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.Float(), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(["run"], ["runs.key"], name=op.f("fk_run_explanations_run"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_run_explanations")),
+    )
     op.create_table(
         "workers",
         sa.Column("id", sa.String(), nullable=False),
@@ -165,9 +175,10 @@ def downgrade() -> None:
     op.drop_table("analyses")
     op.drop_table("idempotent_requests")
     op.drop_table("workers")
+    op.drop_table("run_explanations")
     op.drop_table("jobs")
     with op.batch_alter_table("runs") as batch_op:
-        for name in ("finished_at_key", "comparison_key", "comparison_status_attempt"):
+        for name in ("status_finished_at_key", "finished_at_key", "comparison_key", "comparison_status_attempt"):
             batch_op.drop_index(op.f(f"ix_runs_{name}"))
         batch_op.drop_column("attempt")
     op.drop_index(op.f("ix_comparison_instances_instance"), "comparison_instances")
