@@ -37,8 +37,8 @@ def configure_logs(level: str = "INFO") -> None:
             },
             "root": {"level": level, "handlers": ["stderr"]},
             "loggers": {
-                "uvicorn": {"level": "INFO", "handlers": [], "propagate": True},
-                "uvicorn.error": {"level": "INFO", "handlers": [], "propagate": True},
+                "uvicorn": {"level": level, "handlers": [], "propagate": True},
+                "uvicorn.error": {"level": level, "handlers": [], "propagate": True},
                 "alembic": {"level": "WARNING"},
                 "celery": {"level": "WARNING"},
                 "uvicorn.access": {"level": "WARNING", "handlers": [], "propagate": False},

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names under which the service may be called, besides loopback; JSON list"
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses of reverse proxies whose X-Forwarded-Proto and -For are believed; JSON list"
+    )
     lease_seconds: float = Field(30.0, gt=0, description="How long a silent worker keeps a run")
     attempts: int = Field(3, ge=1, description="How often a run may lose its worker before it counts as crashed")
     max_body_bytes: int = Field(64 * 1024**2, description="Largest request body")

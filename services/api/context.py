@@ -31,6 +31,10 @@ class Catalogue:
         """All descriptions, waited for without holding a thread."""
         return await asyncio.shield(asyncio.wrap_future(self._future()))
 
+    def begin(self) -> None:
+        """Begin to ask them, so that the first who wants to know waits less."""
+        self._future()
+
     def _future(self) -> Future[list[dict[str, Any]]]:
         with self._lock:
             if self._asked is None or (self._asked.done() and self._asked.exception() is not None):

@@ -56,22 +56,30 @@ def api(
     from services.dashboard.app import install
     from services.logs import configure_logs
     from services.queue.hints import Hints
+    from services.queue.keeper import Keeper
     from services.startup import listen
+    from services.store.jobs import Jobs
 
     settings = _service_settings()
     # Before anything else, so that a port in use is the first thing to be heard of.
     listener = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
     configure_logs(settings.log_level)
     store = open_or_fail(settings)
-    settings = settings.model_copy(update={"auth": "keys" if auth_needed(settings, host) else "off"})
-    app = create_app(store, Hints(str(settings.redis_url)).send, settings)
+    # The socket's own address: who hands one over need not name it.
+    needs_key = auth_needed(settings, listener.getsockname()[0])
+    settings = settings.model_copy(update={"auth": "keys" if needs_key else "off"})
+    hints = Hints(str(settings.redis_url))
+    app = create_app(store, hints.send, settings)
     install(app)
+    app.state.service.catalogue.begin()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        app, log_config=None, access_log=False, server_header=False,
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
-    # Uvicorn repeats the signal that ended it.
-    with contextlib.suppress(KeyboardInterrupt):
+    # A keeper here, too: there may be no worker left that could look after what the last one lost. Uvicorn repeats the
+    # signal that ended it.
+    with Keeper(Jobs(store.engine), hints, settings.attempts), contextlib.suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listener])
     store.close()
 
