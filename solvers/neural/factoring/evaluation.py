@@ -102,7 +102,8 @@ def sampled(semiprimes: Semiprimes, count: int, bits: int) -> Semiprimes:
 
 @torch.no_grad()
 def order_places(network: PrimePointer, semiprimes: Semiprimes) -> dict[str, Floats]:
-    """How many divisions each order takes until the smaller factor, each of shape (N,), and how many there may be.
+    """How many divisions each order takes until the smaller factor, each of shape (N,), how many there may be,
+    and the smaller factor.
 
     The candidates are the primes of the smaller factor's length up to the square root of n, the same for all orders.
     ``bounded`` is the ascending order from the least prime whose cofactor is not too long; the random order is
@@ -123,6 +124,7 @@ def order_places(network: PrimePointer, semiprimes: Semiprimes) -> dict[str, Flo
             "random": (count + 1) / 2,
             "bounded": place - least + 1,
             "candidates": count,
+            "prime": p,
         }
         for name, value in found.items():
             rows.setdefault(name, []).append(value)
@@ -159,6 +161,7 @@ def digit_successes(network: DigitPointer, semiprimes: Semiprimes) -> dict[str, 
             "beam": float(any(factor in numbers for factor in factors)),
             "descending": float(len(candidates) - int(np.searchsorted(candidates, p)) <= BEAM),
             "guessed": _one_of(BEAM, len(factors), every),
+            "prime": p,
         }
         for name, value in found.items():
             rows.setdefault(name, []).append(value)
@@ -181,18 +184,39 @@ def _one_of(drawn: int, factors: int, every: int) -> float:
 # --- Intervals ---------------------------------------------------------------------------------------------
 
 
-def interval(values: Floats) -> tuple[float, float]:
-    """A 95 % interval of the mean by the BCa bootstrap over semiprimes; not a number for few or equal values."""
-    if len(values) < FEWEST or np.ptp(values) == 0:
+def interval(values: Floats, primes: Floats) -> tuple[float, float]:
+    """A 95 % interval of the mean by the BCa bootstrap over the smaller primes, with all semiprimes of each.
+
+    Semiprimes that share a prime are not independent: what an order gains on one it gains on the others. Not a
+    number where there are few primes, or where the values are equal.
+
+    Parameters
+    ----------
+    values
+        Of each semiprime, shape (N,).
+    primes
+        Its smaller prime, shape (N,).
+    """
+    groups = np.unique(primes, return_inverse=True)[1]
+    counts, sums = np.bincount(groups), np.bincount(groups, values)
+    if len(counts) < FEWEST or np.ptp(values) == 0:
         return math.nan, math.nan
     found = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(SEED), batch=500
+        (sums, counts),
+        lambda total, count, axis: total.sum(axis=axis) / count.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        method="BCa",
+        rng=np.random.default_rng(SEED),
+        batch=500,
     ).confidence_interval
     return float(found.low), float(found.high)
 
 
-def _difference(values: Floats, digits: int) -> str:
-    low, high = interval(values)
+def _difference(found: dict[str, Floats], first: str, second: str, digits: int, factor: float = 1.0) -> str:
+    values = factor * (found[first] - found[second])
+    low, high = interval(values, found["prime"])
     text = f"{values.mean():+.{digits}f}"
     return text if math.isnan(low) else f"{text} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
@@ -202,7 +226,7 @@ def _difference(values: Floats, digits: int) -> str:
 Measured = dict[int, dict[str, Floats]]
 
 
-def order_tables(measured: Measured) -> list[str]:
+def order_tables(measured: Measured, seen: Measured) -> list[str]:
     """The mean number of divisions by bit length, the network's differences, and its early successes."""
     orders = ("network", "shuffled", "ascending", "descending", "random", "bounded")
     lines = [
@@ -220,11 +244,13 @@ def order_tables(measured: Measured) -> list[str]:
         "The network's divisions less those of the other order, the mean over semiprimes with its 95 % interval; "
         "negative where the network needs fewer.",
         "",
-        "| bits | shuffled | ascending | descending | random | ascending from n / 2^h |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| bits | shuffled | ascending | descending | random | ascending from n / 2^h "
+        "| descending, on primes of its training |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for bits, found in measured.items():
-        cells = [_difference(found["network"] - found[name], 1) for name in orders[1:]]
+        cells = [_difference(found, "network", name, 1) for name in orders[1:]]
+        cells += [_difference(seen[bits], "network", "descending", 1) if bits in seen else "-"]
         lines.append(f"| {bits} | " + " | ".join(cells) + " |")
     lines += [
         "",
@@ -236,9 +262,9 @@ def order_tables(measured: Measured) -> list[str]:
     ]
     for bits, found in measured.items():
         limit = np.ceil(TENTH * found["candidates"])
-        early = {name: 100.0 * (found[name] <= limit) for name in orders}
+        early = {name: np.where(found[name] <= limit, 100.0, 0.0) for name in orders}
         cells = [f"{early[name].mean():.1f}" for name in ("network", "shuffled", "ascending", "descending", "bounded")]
-        difference = _difference(early["network"] - early["descending"], 1)
+        difference = _difference(early | {"prime": found["prime"]}, "network", "descending", 1)
         lines.append(f"| {bits} | " + " | ".join(cells) + f" | {difference} |")
     return lines
 
@@ -256,7 +282,7 @@ def digit_tables(measured: Measured, seen: Measured) -> list[str]:
     for bits, found in measured.items():
         trained = f"{100 * seen[bits]['sample'].mean():.4f}" if bits in seen else "-"
         means = [f"{100 * found[name].mean():.4f}" for name in ("sample", "shuffled", "chance")]
-        gains = [_difference(100 * (found["sample"] - found[name]), 4) for name in ("shuffled", "chance")]
+        gains = [_difference(found, "sample", name, 4, 100) for name in ("shuffled", "chance")]
         cells = [means[0], trained, *means[1:], *gains]
         lines.append(f"| {bits} | {len(found['sample'])} | " + " | ".join(cells) + " |")
     lines += [
@@ -269,7 +295,7 @@ def digit_tables(measured: Measured, seen: Measured) -> list[str]:
     ]
     for bits, found in measured.items():
         means = [f"{100 * found[name].mean():.1f}" for name in ("greedy", "beam", "descending", "guessed")]
-        difference = _difference(100 * (found["beam"] - found["descending"]), 1)
+        difference = _difference(found, "beam", "descending", 1, 100)
         lines.append(f"| {bits} | " + " | ".join([*means, difference]) + " |")
     return lines
 
@@ -308,8 +334,7 @@ def measure(kind: str, count: int, crossed: Path, report: Callable[[str], None])
     network = load_network(FOLDER / f"{kind}{SUFFIX}")
     for bits in HELD_OUT_BITS:
         measured[bits] = method(network, held_out_set(bits, count))
-        if kind == "digit-pointer":
-            seen[bits] = method(network, seen_set(bits, count))
+        seen[bits] = method(network, seen_set(bits, count))
         report(f"{kind}, {bits} bits measured")
     return measured, seen
 
@@ -323,7 +348,7 @@ def evaluations(kind: str, measured: Measured, seconds: float, command: str) -> 
     found = []
     for bits in HELD_OUT_BITS:
         values = factor * measured[bits][name]
-        low, high = interval(values)
+        low, high = interval(values, measured[bits]["prime"])
         found.append(
             Evaluation(
                 instances=f"balanced semiprimes of {bits} bits, unseen primes",
@@ -365,7 +390,7 @@ def main(given: list[str]) -> None:
             begun = time.perf_counter()
             measured, seen = measure(kind, arguments.count, arguments.crossed, report)
             seconds = time.perf_counter() - begun
-            tables = order_tables(measured) if kind == "prime-pointer" else digit_tables(measured, seen)
+            tables = (order_tables if kind == "prime-pointer" else digit_tables)(measured, seen)
             lines += [f"## {kind}", "", *tables, ""]
             path = card_path(FOLDER / f"{kind}{SUFFIX}")
             card = read_card(path)

@@ -47,6 +47,9 @@ def cost(instance: RoutingInstance, *routes: tuple[int, ...]) -> int:
     verdict = verify(instance, Routes(routes))
     assert verdict.violations == ()
     assert verdict.feasible
+    # Feasible routes leave nothing to do, and nothing to remark.
+    assert verdict.complete is True
+    assert verdict.notes == ()
     assert type(verdict.cost) is int
     return verdict.cost
 
