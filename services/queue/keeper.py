@@ -51,7 +51,7 @@ class Keeper:
         reaped = self._jobs.reap(self._attempts)
         if reaped:
             _log.warning("%d jobs had lost their worker", reaped)
-        for needs, number in self._jobs.queued().items():
-            missing = min(number, WINDOW) - self._hints.waiting(needs)
+        for needs, number in self._jobs.queued(most=WINDOW).items():
+            missing = number - self._hints.waiting(needs)
             if missing > 0:
                 self._hints.send(needs, missing)

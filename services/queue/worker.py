@@ -242,7 +242,7 @@ class Worker:
         if self._held or self.stopping.is_set() or time.monotonic() - self._called_at < DEAF_SECONDS:
             return
         self._called_at = time.monotonic()
-        queued = self._jobs.queued(self._threads)
+        queued = self._jobs.queued(self._threads, most=1)
         if any(queued.get(needs) and self._hints.waiting(needs) for needs in self._needs):
             _log.error("hints wait, but Celery brings none: this worker ends, to be started anew")
             os.kill(os.getpid(), signal.SIGTERM)

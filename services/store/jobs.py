@@ -20,6 +20,8 @@ from services.store.clock import now
 from services.store.store import insert_comparison, insert_run
 
 QUEUED, RUNNING = "queued", "running"
+NEEDS = ("cpu", "gpu")
+"""The queues, each for what a run needs."""
 FAILED = frozenset({Status.CRASHED, Status.MEMORY, Status.UNAVAILABLE, Status.CANCELLED})
 """How runs end that a rerun makes again."""
 
@@ -70,13 +72,15 @@ class Jobs:
 
     def claim(self, needs: Collection[str], threads: int, worker: str, lease: float) -> Claim | None:
         """Take the job whose turn it is, of those that need no more than this, for ``lease`` seconds."""
-        turn = (
-            sa.select(_jobs.run, _jobs.attempt)
-            .where(_jobs.state == QUEUED, _jobs.needs.in_(needs), _jobs.threads <= threads)
-            .order_by(_jobs.priority.desc(), _jobs.turn, _jobs.run)
+        # One query for each queue: each reads the first row of its part of the index, however many there are.
+        turns = [
+            sa.select(_jobs.run, _jobs.attempt, _jobs.priority, _jobs.turn)
+            .where(_jobs.state == QUEUED, _jobs.needs == queue, _jobs.threads <= threads)
+            .order_by(_jobs.priority.desc(), _jobs.turn)
             .limit(1)
             .with_for_update(skip_locked=True)
-        )
+            for queue in needs
+        ]
         taken = {
             "state": RUNNING, "attempt": _jobs.attempt + 1, "worker": worker, "lease_until": now() + lease,
             "started_at": now(), "trace": None,
@@ -84,11 +88,12 @@ class Jobs:
         columns = (_jobs.run, _jobs.comparison, _jobs.instance, _jobs.solver, _jobs.repetition, _jobs.attempt)
         while True:
             with self.engine.begin() as connection:
-                next_one = connection.execute(turn).one_or_none()
-                if next_one is None:
+                found = [row for turn in turns if (row := connection.execute(turn).one_or_none()) is not None]
+                if not found:
                     return None
+                next_one = min(found, key=lambda row: (-row.priority, row.turn))
                 query = _of(next_one.run, next_one.attempt, QUEUED).values(taken).returning(*columns)
-                row = connection.execute(query).one_or_none()
+                row: Any = connection.execute(query).one_or_none()
             # SQLite has no row locks: another worker may have been faster.
             if row is not None:
                 return Claim(*row)
@@ -197,13 +202,18 @@ class Jobs:
             _queue(connection, definition, missing, needs, row.priority, attempts)
         return len(missing)
 
-    def queued(self, threads: int | None = None) -> dict[str, int]:
-        """Queued jobs by what they need; only those of at most so many threads, if that is given."""
-        query = sa.select(_jobs.needs, sa.func.count()).where(_jobs.state == QUEUED).group_by(_jobs.needs)
-        if threads is not None:
-            query = query.where(_jobs.threads <= threads)
+    def queued(self, threads: int | None = None, most: int | None = None) -> dict[str, int]:
+        """Queued jobs by what they need: those of at most so many threads, counted up to ``most``."""
+        numbers = {}
         with self.engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
+            for needs in NEEDS:
+                query = sa.select(_jobs.run).where(_jobs.state == QUEUED, _jobs.needs == needs).limit(most)
+                if threads is not None:
+                    query = query.where(_jobs.threads <= threads)
+                number = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+                if number:
+                    numbers[needs] = number
+        return numbers
 
 
 def _of(run: str, attempt: int, state: str) -> sa.Update:

@@ -146,6 +146,7 @@ jobs = Table(
     Column("trace", JSON),
 )
 Index("ix_jobs_state_needs_priority_turn", jobs.c.state, jobs.c.needs, jobs.c.priority.desc(), jobs.c.turn)
+Index(None, jobs.c.state, jobs.c.turn)
 Index(None, jobs.c.comparison, jobs.c.state)
 
 workers = Table(

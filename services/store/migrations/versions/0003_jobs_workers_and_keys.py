@@ -168,6 +168,7 @@ def _create_jobs() -> None:
         sa.PrimaryKeyConstraint("run", name=op.f("pk_jobs")),
     )
     op.create_index("ix_jobs_state_needs_priority_turn", "jobs", ["state", "needs", sa.text("priority DESC"), "turn"])
+    op.create_index(op.f("ix_jobs_state_turn"), "jobs", ["state", "turn"])
     op.create_index(op.f("ix_jobs_comparison_state"), "jobs", ["comparison", "state"])
 
 
