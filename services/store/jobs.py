@@ -93,10 +93,10 @@ class Jobs:
                     return None
                 next_one = min(found, key=lambda row: (-row.priority, row.turn))
                 query = _of(next_one.run, next_one.attempt, QUEUED).values(taken).returning(*columns)
-                row: Any = connection.execute(query).one_or_none()
+                claimed: Any = connection.execute(query).one_or_none()
             # SQLite has no row locks: another worker may have been faster.
-            if row is not None:
-                return Claim(*row)
+            if claimed is not None:
+                return Claim(*claimed)
 
     def renew(self, claim: Claim, lease: float, trace: Sequence[tuple[float, int]] | None) -> bool | None:
         """Hold a claim for ``lease`` seconds more and show its incumbents: whether to cancel it; None if it is lost."""
