@@ -121,6 +121,7 @@ class Solver(BaseModel):
     summary: str | None = None
     problem: str | None = Field(None, examples=["routing"])
     honours: list[str] | None = Field(None, description="The features of instances that it can take")
+    explains: bool | None = Field(None, description="Whether its runs can be explained")
     versions: dict[str, str] | None = None
     parameters: list[Parameter] | None = None
     error: str | None = Field(None, description="Why it is unavailable")

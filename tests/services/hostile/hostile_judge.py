@@ -10,7 +10,7 @@ from instances.routing.solution import Routes
 from instances.verdict import Verdict
 from services.runner import judge
 
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = float(os.environ.get("HOSTILE_SLOW_SECONDS", "1"))
 genuine = RoutingProblem.verify
 genuine_load = RoutingProblem.load
 

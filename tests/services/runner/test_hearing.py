@@ -34,6 +34,8 @@ def test_full_backlog_holds_the_solver_and_not_the_limits(slot, task, referee, m
     """A solver that floods a slow referee waits to report; it is killed on time, and what was not judged is counted."""
     monkeypatch.setattr(hearings, "PENDING_SOLUTIONS", 3)
     monkeypatch.setattr(slots, "DRAIN_SECONDS", 0.5)
+    # Slower than the whole run, so that the backlog is full to its end however the reports were read.
+    monkeypatch.setenv("HOSTILE_SLOW_SECONDS", "5")
     referee("slow")
     run = slot.run(task("flooding-reports", budget=2.0))
     assert run.status is Status.KILLED
