@@ -101,6 +101,9 @@ class Child:
         try:
             self.solver = spec.build(solver_class, parameters, f"solver {self.name!r}")
             self.ready = self.solver.prepare()
+            # What is there now stays: the collection before each run need not look at it, nor one during a run.
+            gc.collect()
+            gc.freeze()
         except InvalidInput as error:
             self.say("refused", error=str(error)[:ERROR_LENGTH])
         except MemoryError as error:
