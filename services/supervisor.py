@@ -14,9 +14,9 @@ STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 READY_SECONDS = 120.0
 QUICK_SECONDS = 10.0
 """A process that lived shorter than this died quickly."""
-QUICK_DEATHS = 5
-FIRST_DELAY_SECONDS = 0.25
-_LOOK_SECONDS = 0.05
+FAILED_STARTS = 5
+FIRST_DELAY_SECONDS, MOST_DELAY_SECONDS = 0.25, 4.0
+_LOOK_SECONDS, _SLOW_LOOK_SECONDS = 0.05, 0.25
 _BAD_INPUT = 2
 
 
@@ -80,7 +80,7 @@ class Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         while waiting:
             self._step(_LOOK_SECONDS)
-            waiting = [kept for kept in waiting if not (kept.alive and kept.part.ready())]
+            waiting = [kept for kept in waiting if not kept.ready]
             if waiting and time.monotonic() > deadline:
                 names = ", ".join(kept.part.name for kept in waiting)
                 raise GaveUp(f"not ready after {READY_SECONDS:.0f} s: {names}")
@@ -88,8 +88,9 @@ class Supervisor:
     def watch(self) -> None:
         """Start again what dies, until Stopped or GaveUp."""
         while True:
-            due = [kept.due for kept in self._kept if not kept.alive]
-            self._step(max(0.0, min(due) - time.monotonic()) if due else None)
+            waits = [max(0.0, kept.due - time.monotonic()) for kept in self._kept if not kept.alive]
+            waits += [_SLOW_LOOK_SECONDS for kept in self._kept if kept.alive and not kept.ready]
+            self._step(min(waits, default=None))
 
     def _step(self, seconds: float | None) -> None:
         """Look after all parts once; return after a signal or some seconds."""
@@ -126,11 +127,19 @@ class _Kept:
         self.process: subprocess.Popen[bytes] | None = None
         self.due = 0.0
         self._started = 0.0
+        self._was_ready = False
         self._quick_deaths = 0
+        self._failed_starts = 0
 
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether its process lives, and has been ready since its start."""
+        self._was_ready = self._was_ready or (self.alive and self.part.ready())
+        return self.alive and self._was_ready
 
     def start(self) -> None:
         part = self.part
@@ -142,7 +151,7 @@ class _Kept:
             if part.cores:
                 os.sched_setaffinity(0, part.cores)
 
-        self._started = time.monotonic()
+        self._started, self._was_ready = time.monotonic(), False
         # What they have to say they say on stderr.
         self.process = subprocess.Popen(
             part.command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, **part.environment},
@@ -161,10 +170,12 @@ class _Kept:
             raise GaveUp(f"{self.part.name} refused to start; its message above says why")
         lived = time.monotonic() - self._started
         self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_SECONDS else 0
-        if self._quick_deaths >= QUICK_DEATHS:
-            message = f"{self.part.name} ended {QUICK_DEATHS} times within {QUICK_SECONDS:.0f} s of its start ({how})"
+        # What worked before it died may have been killed by somebody, and is worth another start for ever.
+        self._failed_starts = 0 if self._was_ready else self._failed_starts + 1
+        if self._failed_starts >= FAILED_STARTS:
+            message = f"{self.part.name} ended {FAILED_STARTS} times before it was ready ({how})"
             raise GaveUp(f"{message}; its messages above may say why, and so may `versus doctor`")
-        delay = FIRST_DELAY_SECONDS * 2**self._quick_deaths if self._quick_deaths else 0.0
+        delay = min(FIRST_DELAY_SECONDS * 2**self._quick_deaths, MOST_DELAY_SECONDS) if self._quick_deaths else 0.0
         self.due = time.monotonic() + delay
         tell(f"{self.part.name} ended ({how}); it is started again in {delay:g} s")
 
