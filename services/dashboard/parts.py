@@ -1,15 +1,12 @@
 """What the pages need of the application that they are part of."""
 
-from collections.abc import Callable
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from services import orders
 from services.dashboard.session import check_csrf
-from services.settings import Settings
 from services.store.instances import Instances
-from services.store.jobs import Jobs
-from services.store.store import Store
 
 
 class Catalogue(Protocol):
@@ -19,23 +16,11 @@ class Catalogue(Protocol):
         """All descriptions, or names with the errors that make them unavailable."""
 
 
-class Service(Protocol):
+class Service(orders.Service, Protocol):
     """The parts of ``app.state.service`` that pages use."""
 
     @property
-    def store(self) -> Store: ...
-
-    @property
-    def jobs(self) -> Jobs: ...
-
-    @property
     def instances(self) -> Instances: ...
-
-    @property
-    def hint(self) -> Callable[[str, int], None]: ...
-
-    @property
-    def settings(self) -> Settings: ...
 
     @property
     def catalogue(self) -> Catalogue: ...

@@ -14,7 +14,7 @@ from instances.problem import Description
 from services.records import Comparison, Results
 from services.store import tables
 from services.store.jobs import QUEUED, RUNNING
-from services.store.store import _RUNS, _description, _run, parts
+from services.store.store import RUNS, description_of, parts, run_of
 
 STATES = ("queued", "running", "finished", "cancelled", "incomplete")
 """Of comparisons: incomplete are those without work left that miss runs, as an interrupted `versus compare` leaves."""
@@ -84,7 +84,7 @@ def descriptions(engine: sa.Engine, digests: Sequence[str]) -> dict[str, Descrip
     with engine.connect() as connection:
         for part in parts(digests):
             query = sa.select(columns.digest, columns.description).where(columns.digest.in_(part))
-            found |= {digest: _description(entry) for digest, entry in connection.execute(query)}
+            found |= {digest: description_of(entry) for digest, entry in connection.execute(query)}
     return found
 
 
@@ -286,9 +286,9 @@ def results_of(engine: sa.Engine, name: str, start: int, number: int) -> Results
             _members.comparison == name, _members.position >= start
         )
         described = connection.execute(members.order_by(_members.position).limit(number)).all()
-        known = {digest: _description(entry) for digest, entry in described}
-        query = _RUNS.where(_runs.comparison == name, _runs.instance.in_(list(known)))
-        found = [_run(row._asdict()) for row in connection.execute(query)]
+        known = {digest: description_of(entry) for digest, entry in described}
+        query = RUNS.where(_runs.comparison == name, _runs.instance.in_(list(known)))
+        found = [run_of(row._asdict()) for row in connection.execute(query)]
     definition = Comparison(**head.definition)
     column = {label: place for place, label in enumerate(definition.solvers)}
     place = {digest: number for number, digest in enumerate(known)}

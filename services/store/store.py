@@ -34,7 +34,7 @@ _ENDED_WELL = sa.and_(
     tables.runs.c.cost.is_not(None),
     sa.not_(tables.runs.c.partial),
 )
-_RUNS = sa.select(
+RUNS = sa.select(
     *(tables.runs.c[column] for column in _RUN_COLUMNS if column != "log"),
     sa.case((_ENDED_WELL, ""), else_=tables.runs.c.log).label("log"),
 )
@@ -192,9 +192,9 @@ class Store:
             descriptions = connection.scalars(
                 sa.select(instances.description).where(instances.comparison == name).order_by(instances.position)
             )
-            by_digest = {entry["digest"]: _description(entry) for entry in descriptions}
-            rows = connection.execute(_RUNS.where(tables.runs.c.comparison == name))
-            found = [_run(row._asdict()) for row in rows]
+            by_digest = {entry["digest"]: description_of(entry) for entry in descriptions}
+            rows = connection.execute(RUNS.where(tables.runs.c.comparison == name))
+            found = [run_of(row._asdict()) for row in rows]
         comparison = Comparison(**head.definition)
         place = {digest: i for i, digest in enumerate(by_digest)}
         column = {label: i for i, label in enumerate(comparison.solvers)}
@@ -325,14 +325,16 @@ class _LastSolution(_Lazy):
         return super().__getitem__(key)[-1]
 
 
-def _run(row: Mapping[str, Any]) -> Run:
+def run_of(row: Mapping[str, Any]) -> Run:
+    """The run of a row."""
     values = {column: row[column] for column in _RUN_COLUMNS if column != "cost"}
     values["status"] = Status(values["status"])
     values["trace"] = tuple(Incumbent(seconds, cost) for seconds, cost in values["trace"])
     return Run(**values)
 
 
-def _description(entry: dict[str, Any]) -> Description:
+def description_of(entry: dict[str, Any]) -> Description:
+    """The description of an instance, from its JSON."""
     known = entry["best_known"]
     return Description(
         **{

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
+class Server(ABC):
     """A server in a folder of its own; use it as a context manager."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
@@ -36,11 +37,13 @@ class Server:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="versus-fault-"))
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start it, and return when it listens."""
 
+    @abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """Stop it."""
 
     def __enter__(self) -> Any:
         self.start()

@@ -1,12 +1,15 @@
-"""A factory of synthetic results for the tests of statistics."""
+"""A factory of synthetic results, and what an application is made of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from instances.problem import BestKnown, Description
 from services.records import Comparison, Incumbent, Results, Run, Status
+from services.settings import Settings
+from services.store.store import Store
 
 # What a solver did on an instance with one seed: nothing, a cost, or a trace of (seconds, cost).
 Outcome = None | int | Sequence[tuple[float, int]]
@@ -77,3 +80,23 @@ def _make_results() -> Callable[..., Results]:
 @pytest.fixture(name="change_runs")
 def _change_runs() -> Callable[..., Results]:
     return change_runs
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    store = Store.open(f"sqlite:///{tmp_path / 'versus.sqlite'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The default settings, asking for no key."""
+    return Settings(auth="off", data_dir=tmp_path)
+
+
+@pytest.fixture
+def hints() -> list[tuple[str, int]]:
+    """The hints that the application gave, as (needs, number)."""
+    return []

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,26 +19,6 @@ from services.records import Incumbent, Run, Status
 from services.settings import Settings
 from services.store.jobs import Jobs
 from services.store.store import Store
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    store = Store.open(f"sqlite:///{tmp_path / 'versus.sqlite'}")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """The default settings, asking for no key."""
-    return Settings(auth="off", data_dir=tmp_path)
-
-
-@pytest.fixture
-def hints() -> list[tuple[str, int]]:
-    """The hints that the application gave, as (needs, number)."""
-    return []
 
 
 @pytest.fixture

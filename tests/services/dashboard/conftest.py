@@ -53,26 +53,6 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    store = Store.open(f"sqlite:///{tmp_path / 'versus.sqlite'}")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """The default settings, asking for no key."""
-    return Settings(auth="off", data_dir=tmp_path)
-
-
-@pytest.fixture
-def hints() -> list[tuple[str, int]]:
-    """The hints that the application gave, as (needs, number)."""
-    return []
-
-
-@pytest.fixture
 def app(store: Store, settings: Settings, hints: list[tuple[str, int]]) -> FastAPI:
     """The application with its pages."""
     app = create_app(store, lambda needs, number: hints.append((needs, number)), settings)
