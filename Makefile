@@ -18,10 +18,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Exit code 1 of compare says that some run has no answer: trial division and rho have their limits, as the report shows.
+# Exit code 1 of compare says that some run has no answer: trial division, rho and the network have their limits, as the report shows.
 demo: $(STAMP)
 	$(BIN)/versus compare instances/bundled --solver ortools --solver pyvrp --solver insertion --solver nearest --solver pointer \
-	  --solver quadratic-sieve --solver ecm --solver rho --solver trial \
+	  --solver quadratic-sieve --solver ecm --solver rho --solver trial --solver pointer-prime \
 	  --budget 200ms --seeds 3 --out $(DEMO) || [ $$? -eq 1 ]
 	@echo "Open $(DEMO)/report.html in a browser."
 

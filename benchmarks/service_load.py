@@ -193,6 +193,8 @@ def _pages(client: httpx.Client, name: str) -> dict[str, float]:
         "statistics (first, computed)": f"/v1/comparisons/{name}/statistics",
         "statistics, ranking among them": f"/v1/comparisons/{name}/statistics",
         "export as CSV": f"/v1/comparisons/{name}/export?format=csv",
+        "export as Parquet": f"/v1/comparisons/{name}/export?format=parquet",
+        "export as JSON lines": f"/v1/comparisons/{name}/export?format=jsonl",
         "page of 100 runs": f"/v1/comparisons/{name}/runs",
         "status": f"/v1/comparisons/{name}",
         "list of comparisons": "/v1/comparisons",

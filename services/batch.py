@@ -110,24 +110,28 @@ def open_results(plan: Plan, folder: Path, command: str) -> tuple[Store, Plan]:
 
 def execute(plan: Plan, store: Store, on_run: Callable[[Run], None]) -> Results:
     """Make the runs that the store lacks, each stored as it ends, and return all results."""
-    present = store.run_keys(plan.comparison.name)
-    missing = (task for task in tasks(plan) if task.key not in present)
-    for run in run_all(missing, plan.cores, plan.comparison.threads, plan.comparison.memory):
-        store.save_run(plan.comparison.name, run)
-        on_run(run)
-    return store.results(plan.comparison.name)
+    comparison = plan.comparison
+    present = store.run_keys(comparison.name)
+    # Those of a batch are stored at once, so that none is made again among others than before.
+    missing = (group for group in tasks(plan) if any(task.key not in present for task in group))
+    for runs in run_all(missing, plan.cores, comparison.threads, comparison.memory, comparison.batch > 1):
+        store.save_runs(comparison.name, *runs)
+        for run in runs:
+            on_run(run)
+    return store.results(comparison.name)
 
 
-def tasks(plan: Plan) -> Iterator[Task]:
-    """All runs, in the order in which they are made."""
+def tasks(plan: Plan) -> Iterator[list[Task]]:
+    """All runs, in the order in which they are made: by themselves, or in batches of several instances."""
     comparison = plan.comparison
     documents: dict[str, bytes] = {}
-    for digest, label, repetition in comparison.places(list(plan.instances)):
+
+    def task(digest: str, label: str, repetition: int) -> Task:
         problem, instance = plan.instances[digest]
         # Encoded once, when first needed, for that holds up whatever else this process does.
         if digest not in documents:
             documents[digest] = encode(problem, instance)
-        yield Task(
+        return Task(
             key=comparison.run_key(digest, label, repetition),
             document=documents[digest],
             digest=digest,
@@ -137,6 +141,11 @@ def tasks(plan: Plan) -> Iterator[Task]:
             seed=comparison.run_seed(digest, repetition),
             budget=comparison.budget,
         )
+
+    digests = list(plan.instances)
+    batches = [digests[start : start + comparison.batch] for start in range(0, len(digests), comparison.batch)]
+    for batch, label, repetition in comparison.places(batches):
+        yield [task(digest, label, repetition) for digest in batch]
 
 
 def complete(results: Results) -> bool:

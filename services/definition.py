@@ -46,13 +46,10 @@ class Definition:
         repeated = [solver for solver in self.solvers if self.solvers.count(solver) > 1]
         if repeated:
             raise InvalidInput(f"{repeated[0]!r} is given twice", "solvers")
-        for field, low, high in (("seeds", 1, 10_000), ("threads", 1, 1024), ("seed", 0, 2**53)):
+        limits = (("seeds", 1, 10_000), ("threads", 1, 1024), ("batch", 1, 1000), ("seed", 0, 2**53))
+        for field, low, high in limits:
             if not low <= getattr(self, field) <= high:
                 raise InvalidInput(f"is {getattr(self, field)}; accepted are {low} to {high}", field)
-        if self.batch != 1:
-            raise InvalidInput(
-                f"is {self.batch}; no solver solves several instances at once yet, accepted is 1", "batch"
-            )
         if self.reference is not None and self.reference not in self.solvers:
             raise InvalidInput(f"{self.reference!r} is none of the solvers {', '.join(self.solvers)}", "reference")
 

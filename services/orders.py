@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import sqlalchemy as sa
+
+from instances.errors import InvalidInput
 from services import submission
 from services.settings import Settings
-from services.store.jobs import Jobs
+from services.store.jobs import FAILED, Jobs
 from services.store.store import Store
 from services.submission import Terms
 
@@ -83,30 +86,47 @@ def place(service: Service, order: Order, owner: str | None, name: str) -> None:
     else:
         instances = submission.stored_instances(store, order.instances)
     planned = submission.plan(name, terms, instances)
-    service.jobs.submit(
-        planned.comparison, instances, planned.needs, environment(),
-        title=order.title, single=order.single, owner=owner, priority=order.priority,
-    )  # fmt: skip
+    try:
+        service.jobs.submit(
+            planned.comparison, instances, planned.needs, environment(),
+            title=order.title, single=order.single, owner=owner, priority=order.priority,
+        )  # fmt: skip
+    except sa.exc.IntegrityError:
+        if not store.holds(name):
+            raise
+        # The same request, sent again, was faster.
+        return
     give_hints(service, planned.needs, order.num_runs)
 
 
-def rerun(service: Service, name: str, owner: str | None) -> int:
-    """Queue again what failed, was cancelled or is missing; how many runs those are.
+def num_failed(document: Mapping[str, Any]) -> int:
+    """How many runs of a comparison a rerun would make again: those that failed, and those that are missing."""
+    if document["definition"]["batch"] > 1:
+        return 0
+    counts = document["counts"]
+    failed = sum(number for status, number in counts["by_status"].items() if status in FAILED)
+    missing = document["num_runs"] - counts["queued"] - counts["running"] - counts["ended"]
+    return int(failed + max(0, missing))
+
+
+def rerun(service: Service, document: Mapping[str, Any], owner: str | None) -> None:
+    """Queue again what failed, was cancelled or is missing of the comparison of this document.
 
     Raises
     ------
     InvalidInput
-        If there is no such comparison, or one of its solvers is not offered here.
+        If there is no such comparison, it was made in batches, or one of its solvers is not offered here.
     Full
         If there is no room for it now.
     """
-    comparison = service.store.comparison(name)
+    comparison = service.store.comparison(document["id"])
+    if comparison.batch > 1:
+        message = f"its runs were made in batches of {comparison.batch}; `versus compare` makes those that are missing"
+        raise InvalidInput(message, "id")
     submission.check_offered(comparison.solvers.values())
-    submission.check_room(service.store, service.settings, 0, owner, single=True)
+    submission.check_room(service.store, service.settings, num_failed(document), owner, single=True)
     needs = submission.needs(comparison)
-    number = service.jobs.rerun(name, needs)
-    give_hints(service, needs, number)
-    return number
+    give_hints(service, needs, service.jobs.rerun(comparison.name, needs))
 
 
 def give_hints(service: Service, needs: Mapping[str, str], number: int) -> None:

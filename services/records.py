@@ -5,9 +5,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from instances.problem import Description
+
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -58,17 +60,18 @@ class Comparison:
         text = f"{self.seed}/{instance_digest}/{repetition}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
-    def places(self, digests: Sequence[str]) -> Iterator[tuple[str, str, int]]:
-        """All runs as (instance digest, label, repetition), in the order in which they are made.
+    def places(self, instances: Sequence[T]) -> Iterator[tuple[T, str, int]]:
+        """All runs as (instance, label, repetition), in the order in which they are made.
 
-        Solvers innermost and in rotating order, so that a drift of the machine falls on all alike.
+        An instance is named by its digest, or several that are solved together by theirs. Solvers innermost and in
+        rotating order, so that a drift of the machine falls on all alike.
         """
         labels = list(self.solvers)
         for repetition in range(self.num_seeds):
-            for position, digest in enumerate(digests):
+            for position, instance in enumerate(instances):
                 turn = (position + repetition) % len(labels)
                 for label in labels[turn:] + labels[:turn]:
-                    yield digest, label, repetition
+                    yield instance, label, repetition
 
     def run_key(self, instance_digest: str, label: str, repetition: int) -> str:
         """Hash that identifies a run: a retry or a resumed comparison writes the same key again."""

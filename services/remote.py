@@ -41,6 +41,8 @@ def begin(
     ServiceError
         If the server refuses otherwise.
     """
+    if definition.batch > 1:
+        raise InvalidInput(f"is {definition.batch}; a server gives solvers one instance at a time", "--batch")
     request = _request(definition, list(instances))
     terms = hashlib.sha256(json.dumps(request).encode()).hexdigest()
     known = _Remembered.read(folder)
@@ -131,7 +133,7 @@ def fetch(client: Client, id: str, store: Store, comparison: Comparison) -> Resu
         # Keys are those of the comparison's name here.
         own = replace(run, key=comparison.run_key(run.instance, run.solver, run.repetition))
         if kept.get(own.key) != (own.attempt, own.finished_at):
-            store.save_run(comparison.name, own)
+            store.save_runs(comparison.name, own)
     return store.results(comparison.name)
 
 

@@ -34,6 +34,8 @@ MAX_GENERATED = 20_000
 """Instances that one request may have made."""
 MAX_GENERATED_SIZE = 2_000_000
 """Customers or bits of them together."""
+MAX_GENERATED_CUBES = 5e11
+"""The cubes of the bits of integers, together: what their primes take to be found."""
 MAX_OPTION = 1_000_000
 ASK_SECONDS = 60.0
 RETRY_SECONDS = 10
@@ -274,6 +276,9 @@ def _made(
             f"{count} instances of {size_name} {size} are too many at once; accepted are {MAX_GENERATED_SIZE // size}",
             "count",
         )
+    if problem == "factoring" and count * size**3 > MAX_GENERATED_CUBES:
+        accepted = int(MAX_GENERATED_CUBES // size**3)
+        raise InvalidInput(f"{count} integers of {size} bits take too long to find; accepted are {accepted}", "count")
     given = {name: _option_text(name, value) for name, value in parameters.items() if name not in (size_name, variant)}
     options = spec.build(generators.KINDS[kind].options, given, "parameters")
     arguments = {size_name: size, "count": count} | {name: getattr(options, name) for name in given}

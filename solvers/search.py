@@ -33,7 +33,9 @@ class ReadySolver(Protocol):
     def solve(self, instance: Any, search: Search) -> None:
         """Solve, reporting solutions as they are found; return when done or when the search is over.
 
-        A ready solver may offer ``explain(instance, solution) -> dict`` besides: how it comes to a solution, in JSON.
+        A ready solver may offer besides ``explain(instance, solution) -> dict``: how it comes to a solution, in JSON;
+        and ``solve_many(instances, searches)``: several at once, each with a search of its own, that share one budget.
+        Its class says so by ``explains = True`` and ``batches = True``.
         """
 
 

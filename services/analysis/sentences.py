@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from services.analysis.comparable import declined_by_nature
-from services.analysis.inference import MIN_INSTANCES
+from services.analysis.inference import ALPHA, MIN_INSTANCES
 from services.analysis.metrics import GAP_CAP, reference_costs, solved_or_not
+from services.analysis.statistics import reversals
 from services.analysis.summary import Interval, Lead, Pair, RankRow
-from services.analysis.wording import cost_words, seconds_words
+from services.analysis.wording import cost_words, number, seconds_words
 from services.records import Results, Run, Status
 
 
@@ -34,48 +35,62 @@ def sentences(results: Results, ranking: Sequence[RankRow], paired: Sequence[Pai
             f"{count(leader.num_instances, 'instance')}, {leader.num_answered} of them answered."
         ]
     told = [pair for pair in paired if results.comparison.reference or leader.solver in (pair.first, pair.second)]
-    said += [verdict(pair) for pair in told]
+    turned = reversals(results, [pair for pair in told if pair.claimed])
+    budget = results.comparison.budget
+    said += [verdict(pair, budget, turned.get((pair.first, pair.second))) for pair in told]
     return [*said, *_limits(results, ranking)]
 
 
-def verdict(pair: Pair) -> str:
-    """One sentence on a pair: who beats whom and by how much, or why no difference can be claimed."""
+def verdict(pair: Pair, budget: float, reversed_at: float | None = None) -> str:
+    """One sentence on a pair: who beats whom and by how much, or why no difference can be claimed.
+
+    ``reversed_at`` is a time before the budget at which the opposite is claimed.
+    """
     unclaimed = f"No difference can be claimed between {pair.first} and {pair.second}"
     by_cost = pair.measure == "cost"
     if pair.difference is None or pair.corrected_p is None:
         return f"{unclaimed}: no instance was {'answered' if by_cost else 'run'} by both."
     instances = count(pair.num_instances, "instance") + " both answered" * by_cost
-    unit = "" if by_cost else " of the budget in primal integral"
-    numbers = f"mean over {instances}, {_p_value(pair.corrected_p)}"
+    first_wins = pair.difference.value < 0
+    better, worse = (pair.first, pair.second) if first_wins else (pair.second, pair.first)
+    difference = _negated(pair.difference) if first_wins else pair.difference
+    size = percent(difference) + " of the budget" * (not by_cost)
+    measure = "" if by_cost else " in primal integral"
+    basis = f"at {seconds_words(budget)} s on {instances} (mean difference, corrected {_p_value(pair.corrected_p)})"
     if pair.claimed:
-        first_wins = pair.difference.value < 0
-        winner, loser = (pair.first, pair.second) if first_wins else (pair.second, pair.first)
-        size = _negated(pair.difference) if first_wins else pair.difference
-        return f"{winner} beats {loser} by {percent(size)}{unit} ({numbers})."
+        turn = f"; stopped earlier, at {seconds_words(reversed_at)} s, the order is reversed" if reversed_at else ""
+        return f"{better} beats {worse} by {size}{measure} {basis}{turn}."
     if math.isnan(pair.difference.low):
-        why = "one instance gives no interval"
-    elif pair.num_instances < MIN_INSTANCES:
-        why = f"{instances} are too few, at least {MIN_INSTANCES} are needed"
-    else:
-        why = f"{percent(pair.difference)}{unit} ({numbers})"
-    return f"{unclaimed}: {why}."
+        return f"{unclaimed}: one instance gives no interval."
+    if pair.num_instances < MIN_INSTANCES:
+        return f"{unclaimed}: {instances} are too few, at least {MIN_INSTANCES} are needed."
+    if pair.difference.value == 0:
+        return f"{unclaimed}: they differ by {size}{measure} {basis}."
+    # By the ranks alone a difference may be sure that the mean has with the other sign.
+    sure = pair.corrected_p < ALPHA and difference.low > 0
+    why = "while by ranks it is the better one" if sure else "which may be chance"
+    return f"{unclaimed}: {worse} is {size} worse than {better}{measure} {basis}, {why}."
 
 
 def who_leads_when(leads: Sequence[Lead], budget: float) -> str:
     """One sentence on who leads clearly at which time within the runs, and whether the order turns."""
     clear = [lead for lead in leads if lead.clear and lead.solver is not None]
     within = f"Stopped earlier within the runs of {seconds_words(budget)} s"
-    if not clear:
-        return f"{within}, nobody leads clearly at any time."
+    rule = (
+        "claimed as in the pairs, corrected for all pairs and for the times looked at; "
+        "before its answer a solver counts at 100 %"
+    )
+    # A lead that is clear at the budget alone is told by the pairs.
+    if all(lead.start >= budget for lead in clear):
+        return f"{within}, nobody leads clearly ({rule})."
     # Of one solver's spans the first to the last, where nobody else leads clearly between.
     spans = [list(group) for _, group in itertools.groupby(clear, key=lambda lead: lead.solver)]
     if len(spans) == 1:
         only = spans[0][0]
-        return f"{within}, {only.solver} is the only one to lead clearly, first at {seconds_words(only.start)} s."
-    told = [
-        f"{span[0].solver} from {seconds_words(span[0].start)} s to {seconds_words(span[-1].end)} s" for span in spans
-    ]
-    return f"{within}, the order turns: {listed(told)} lead clearly."
+        first = seconds_words(only.start)
+        return f"{within}, {only.solver} is the only one to lead clearly, first at {first} s ({rule})."
+    told = [f"{span[0].solver} {_span_words(span[0].start, span[-1].end)}" for span in spans]
+    return f"{within}, the order turns: {listed(told)} lead clearly ({rule})."
 
 
 def other_problems(results: Results) -> list[str]:
@@ -102,13 +117,13 @@ def listed(words: Sequence[str]) -> str:
 
 
 def percent(interval: Interval) -> str:
-    """``1.3 % [1.1, 1.5]``, with two significant digits of the half-width."""
+    """``1.3 % [1.1, 1.5]``, with two significant digits of the half-width and a true minus sign."""
     half_width = (interval.high - interval.low) / 2
     if not half_width > 0:
         half_width = max(abs(interval.value) / 10, 0.1)
     digits = min(6, max(1, 1 - math.floor(math.log10(half_width))))
     value, low, high = (
-        f"{round(bound, digits) + 0.0:.{digits}f}" for bound in (interval.value, interval.low, interval.high)
+        number(round(bound, digits) + 0.0, digits) for bound in (interval.value, interval.low, interval.high)
     )
     return f"{value} %" if math.isnan(interval.low) else f"{value} % [{low}, {high}]"
 
@@ -141,13 +156,14 @@ def _most_solved(ranking: Sequence[RankRow]) -> list[str]:
 def _limits(results: Results, ranking: Sequence[RankRow]) -> list[str]:
     """What a reader must know beside: gaps to what, unanswered, disturbed, missing, new best costs."""
     said = []
-    kinds = [kind for cost, kind in reference_costs(results).values() if cost is not None]
-    to_known = kinds.count("best-known")
-    if kinds and not solved_or_not(results):
-        parts = [("best-known cost", to_known), ("best cost of this comparison", len(kinds) - to_known)]
+    kinds = [kind if cost is not None else None for cost, kind in reference_costs(results).values()]
+    unpriced = kinds.count(None)
+    if unpriced < len(kinds) and not solved_or_not(results):
+        parts = [("best-known cost", "best-known"), ("best cost of this comparison", "best of comparison")]
         said.append(
             "Gaps are to the "
-            + " and the ".join(f"{what} on {count(num, 'instance')}" for what, num in parts if num)
+            + " and the ".join(f"{what} on {count(num, 'instance')}" for what, of in parts if (num := kinds.count(of)))
+            + f"; nobody answered {count(unpriced, 'instance')}" * (unpriced > 0)
             + "."
         )
     said += [
@@ -194,6 +210,12 @@ def _new_best(results: Results) -> list[str]:
 def _known_cost(results: Results, digest: str) -> int | None:
     known = results.instances[digest].best_known
     return known.cost if known is not None else None
+
+
+def _span_words(start: float, end: float) -> str:
+    """``from 0.1 s to 0.5 s``; a span that is a moment is ``at 0.5 s``."""
+    first, last = seconds_words(start), seconds_words(end)
+    return f"at {first} s" if first == last else f"from {first} s to {last} s"
 
 
 def _negated(interval: Interval) -> Interval:

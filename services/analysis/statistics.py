@@ -10,11 +10,12 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from services.analysis.grid import Grid
+from services.analysis.grid import Grid, Mask
 from services.analysis.inference import (
     ALPHA,
     MIN_INSTANCES,
@@ -121,7 +122,6 @@ def pairs(results: Results) -> list[Pair]:
         declared, counted, differences, _mean_intervals_of(differences), p_values, corrected, strict=True
     ):
         effect = rank_biserial(difference)
-        agree = (interval.low > 0 and effect > 0) or (interval.high < 0 and effect < 0)
         tested = difference.size > 0
         found.append(
             Pair(
@@ -135,12 +135,18 @@ def pairs(results: Results) -> list[Pair]:
                 p_value=p_value if tested else None,
                 corrected_p=corrected_p if tested else None,
                 effect=effect if tested else None,
-                claimed=bool(difference.size >= MIN_INSTANCES and corrected_p < ALPHA and agree),
+                claimed=_claimed(difference, interval, effect, corrected_p),
                 num_disturbed=int((disturbed[first] + disturbed[second])[both].sum()),
                 measure=measure,
             )
         )
     return found
+
+
+def _claimed(difference: Array, interval: Interval, effect: float, corrected_p: float) -> bool:
+    """Whether a difference may be claimed: the one rule for the budget and for times before it."""
+    agree = (interval.low > 0 and effect > 0) or (interval.high < 0 and effect < 0)
+    return bool(difference.size >= MIN_INSTANCES and corrected_p < ALPHA and agree)
 
 
 def _primal_integrals(grid: Grid, budget: float) -> Array:
@@ -194,31 +200,40 @@ def gap_over_time(results: Results, times: Sequence[float] | Array | None = None
     ]
 
 
-def leader_by_time(results: Results, times: Sequence[float] | Array | None = None) -> list[Lead]:
-    """Who has the lowest mean capped gap when, and where that is clear; nobody where the lowest is shared.
+def stops(budget: float) -> Array:
+    """The ten times at which it is asked who leads: a thousandth of the budget, and on by 1, 2 and 5 to the budget."""
+    return budget / np.array([1000.0, 500.0, 200.0, 100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0])
 
-    A lead lasts to the start of the next. ``clear`` is judged time by time, uncorrected for their number.
+
+def leader_by_time(results: Results, times: Sequence[float] | Array | None = None) -> list[Lead]:
+    """Who has the lowest mean capped gap when (default: at :func:`stops`); nobody where the lowest is shared.
+
+    A lead lasts to the start of the next. It is ``clear`` where the leader is claimed to be better than every other
+    solver that answered at all: at the budget by :func:`pairs`, of all solvers; before it by the same rule on the
+    same instances, corrected for all pairs and times.
     """
-    seconds = default_times(results.comparison.budget) if times is None else np.asarray(times, dtype=float)
+    budget = results.comparison.budget
+    seconds = stops(budget) if times is None else np.asarray(times, dtype=float)
     grid, gaps = _gaps_at(results, seconds)
     ran = [place for place in range(len(grid.labels)) if not np.isnan(gaps[place]).any()]
-    num_instances = gaps.shape[1]
-    if not ran or not num_instances:
+    if not ran or not gaps.shape[1]:
         return []
-    gaps = gaps[ran]  # shape: (S, I, T)
-    means = gaps.mean(axis=1)
-    first = means.argmin(axis=0)
+    means = gaps[ran].mean(axis=1)  # shape: (S, T)
+    leaders = [ran[place] for place in means.argmin(axis=0)]
     shared = (means == means.min(axis=0)).sum(axis=0) > 1
-    leading = np.take_along_axis(gaps, first[None, None, :], axis=0)
-    columns = (leading - gaps).transpose(1, 0, 2).reshape(num_instances, -1)
-    highs = np.array([interval.high for interval in mean_intervals(columns, _NUM_CURVE_RESAMPLES)])
-    below = highs.reshape(means.shape) < 0
-    below[first, np.arange(seconds.size)] = True  # The leader need not beat itself.
-    clear = below.all(axis=0) & (num_instances >= MIN_INSTANCES)
-    states = [
-        (None, False) if tie else (grid.labels[ran[place]], bool(sure))
-        for place, tie, sure in zip(first, shared, clear, strict=True)
-    ]
+    answering = np.flatnonzero(_counted(results, grid).any(axis=1))
+    rivals = [place for place in ran if place in answering]
+    early = seconds[seconds < budget]
+    asked = [(leaders[time], rival, time) for time in range(early.size) for rival in rivals if rival != leaders[time]]
+    better = {question for question, sure in zip(asked, _claimed_at(results, grid, early, asked), strict=True) if sure}
+    for winner, loser in _winners(results) if early.size < seconds.size else ():
+        places = grid.labels.index(winner), grid.labels.index(loser)
+        better |= {(*places, time) for time in range(early.size, seconds.size)}
+    states: list[tuple[str | None, bool]] = []
+    for time, (leader, tie) in enumerate(zip(leaders, shared, strict=True)):
+        others = [rival for rival in rivals if rival != leader]
+        clear = bool(others) and all((leader, rival, time) in better for rival in others)
+        states.append((None, False) if tie else (grid.labels[leader], clear))
     leads = []
     start = 0
     for state, group in itertools.groupby(states):
@@ -226,6 +241,75 @@ def leader_by_time(results: Results, times: Sequence[float] | Array | None = Non
         leads.append(Lead(float(seconds[start]), float(seconds[min(end, seconds.size - 1)]), *state))
         start = end
     return leads
+
+
+def reversals(results: Results, claimed: Sequence[Pair]) -> dict[tuple[str, str], float]:
+    """The last of the earlier :func:`stops` at which the opposite of a claimed pair is claimed, in seconds.
+
+    By first and second solver; pairs without such a time are left out. Judged and corrected as in
+    :func:`leader_by_time`.
+    """
+    grid, early = Grid.of(results), stops(results.comparison.budget)[:-1]
+    places = {label: place for place, label in enumerate(grid.labels)}
+    asked, names = [], []
+    for pair in claimed:
+        winner, loser = _in_order(pair)
+        for time in range(early.size):
+            asked.append((places[loser], places[winner], time))
+            names.append((pair.first, pair.second))
+    found = {}
+    for name, (*_, time), is_claimed in zip(names, asked, _claimed_at(results, grid, early, asked), strict=True):
+        if is_claimed:
+            found[name] = float(early[time])
+    return found
+
+
+def _claimed_at(results: Results, grid: Grid, early: Array, asked: Sequence[tuple[int, int, int]]) -> list[bool]:
+    """Whether the first solver is claimed to be better than the second at a time before the budget, all by place.
+
+    As in :func:`pairs`, on the instances that count there, by what the runs had by then: the capped gap, which is
+    100 % before an answer, or the primal integral up to then. Bonferroni's correction is for all pairs of solvers at
+    all the times, whichever of them are asked about.
+    """
+    if not asked:
+        return []
+    counted = _counted(results, grid)
+    if solved_or_not(results):
+        arrivals = [seconds_to_best(run) for run in grid.runs]
+        waited = np.array([math.inf if seconds is None else seconds for seconds in arrivals])
+        values = 100.0 * grid.medians(np.minimum(waited[:, None], early) / early)
+    else:
+        rows = np.array([costs_at(run, early) for run in grid.runs]).reshape(-1, early.size)
+        values = grid.capped_gaps(grid.medians(rows))
+    num_tests = math.comb(len(grid.labels), 2) * early.size
+    found = [False] * len(asked)
+    likely: dict[int, tuple[Array, float]] = {}
+    for place, (first, second, time) in enumerate(asked):
+        both = counted[first] & counted[second]
+        difference = np.round(values[first, both, time] - values[second, both, time], 9)
+        if difference.sum() < 0 and (corrected_p := num_tests * signed_rank_p(difference)) < ALPHA:
+            likely[place] = difference, corrected_p
+    intervals = _mean_intervals_of([difference for difference, _ in likely.values()])
+    for (place, (difference, corrected_p)), interval in zip(likely.items(), intervals, strict=True):
+        found[place] = _claimed(difference, interval, rank_biserial(difference), corrected_p)
+    return found
+
+
+def _counted(results: Results, grid: Grid) -> Mask:
+    """Which instances of a solver count in pairs, shape (S, I): the answered ones, or where solved or not all run."""
+    return ~np.isnan(grid.costs()) if solved_or_not(results) else np.isfinite(grid.costs())
+
+
+def _winners(results: Results) -> set[tuple[str, str]]:
+    """(better, worse) of the claimed pairs of all solvers, whether there is a reference solver or not."""
+    every = pairs(replace(results, comparison=replace(results.comparison, reference=None)))
+    return {_in_order(pair) for pair in every if pair.claimed}
+
+
+def _in_order(pair: Pair) -> tuple[str, str]:
+    """The better and the worse solver of a pair with a difference."""
+    assert pair.difference is not None
+    return (pair.first, pair.second) if pair.difference.value < 0 else (pair.second, pair.first)
 
 
 def _gaps_at(results: Results, seconds: Array) -> tuple[Grid, Array]:

@@ -83,8 +83,8 @@ class GapCurve:
 class Lead:
     """The solver with the lowest mean capped gap from ``start`` to ``end`` seconds of the budget.
 
-    ``solver`` is None where the lowest is shared, before any answer say. ``clear`` where the paired 95 %
-    interval of the gap to every other solver excludes 0 at each time looked at, over at least six instances.
+    ``solver`` is None where the lowest is shared, before any answer say. ``clear`` where it may be claimed to be
+    better than every other solver that answered: at the budget by the pairs, before it corrected for pairs and times.
     """
 
     start: float

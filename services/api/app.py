@@ -84,7 +84,27 @@ def _complete_schema(app: FastAPI) -> None:
             )
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             made["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+            for path in made["paths"].values():
+                for operation in path.values():
+                    _add_headers(operation["responses"])
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]
+
+
+def _add_headers(responses: dict[str, Any]) -> None:
+    """Name the headers that answers of these kinds have."""
+    if "202" in responses:
+        responses["202"]["headers"] = {"Location": _header("Where to see how far it is")}
+    if "304" in responses:
+        for status in ("200", "304"):
+            responses[status]["headers"] = {"ETag": _header("Of what will not change; there once all runs have ended")}
+    for status in ("4XX", "5XX"):
+        if status in responses:
+            wait = _header("With 429 and 503: seconds to wait before the request is sent again", "integer")
+            responses[status] = {**responses[status], "headers": {"Retry-After": wait}}
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}

@@ -114,6 +114,12 @@ def install(app: FastAPI) -> None:
             headers={"Retry-After": str(RETRY_SECONDS)},
         )
 
+    @app.exception_handler(sa.exc.NoResultFound)
+    @app.exception_handler(sa.exc.IntegrityError)
+    async def outrun(_request: Request, error: sa.exc.SQLAlchemyError) -> JSONResponse:
+        _log.warning("a request was outrun by another: %s", outage.words(error))
+        return problem(409, "another request changed or deleted what this one is about; look again, and try again")
+
     @app.exception_handler(Exception)
     async def failed(_request: Request, error: Exception) -> JSONResponse:
         return _failed(error)

@@ -122,6 +122,7 @@ class Solver(BaseModel):
     problem: str | None = Field(None, examples=["routing"])
     honours: list[str] | None = Field(None, description="The features of instances that it can take")
     explains: bool | None = Field(None, description="Whether its runs can be explained")
+    batches: bool | None = Field(None, description="Whether it takes several instances at once")
     versions: dict[str, str] | None = None
     parameters: list[Parameter] | None = None
     error: str | None = Field(None, description="Why it is unavailable")

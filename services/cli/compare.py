@@ -45,7 +45,10 @@ def compare(
     ] = None,
     threads: Threads = 1,
     memory: Memory = "4G",
-    batch: Annotated[int, typer.Option(help="Instances a solver gets at once; so far only 1 is accepted.")] = 1,
+    batch: Annotated[
+        int,
+        typer.Option(help="Instances a solver gets at once, within one budget; above 1, most solvers decline."),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the comparison; runs derive theirs from it.")] = 0,
     reference: Annotated[
         str | None, typer.Option(help="Compare every solver with this one only, not all pairs.", show_default=False)

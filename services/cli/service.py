@@ -52,6 +52,7 @@ def api(
     import uvicorn
 
     from services.api.app import create_app
+    from services.api.http import Protocol
     from services.api.security import auth_needed
     from services.dashboard.app import install
     from services.logs import configure_logs
@@ -64,6 +65,7 @@ def api(
     # Before anything else, so that a port in use is the first thing to be heard of.
     listener = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
     configure_logs(settings.log_level)
+    _forget_passwords()
     store = open_or_fail(settings)
     # The socket's own address: who hands one over need not name it.
     needs_key = auth_needed(settings, listener.getsockname()[0])
@@ -73,7 +75,7 @@ def api(
     install(app)
     app.state.service.catalogue.begin()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False,
+        app, http=Protocol, log_config=None, access_log=False, server_header=False,
         proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )  # fmt: skip
@@ -95,10 +97,8 @@ def worker(
     SIGTERM and Ctrl-C end it, with exit code 0; the runs under way are given back. Exit code 1 of --check says that
     no worker of these queues has been seen on this machine for as long as a lease.
     """
-    import os
-
     if check:
-        _check_worker()
+        _check_worker({queue.value for queue in queues})
         return
     from services.logs import configure_logs
     from services.queue.worker import run_worker
@@ -106,9 +106,7 @@ def worker(
     settings = _service_settings()
     open_or_fail(settings).close()
     configure_logs(settings.log_level)
-    # What a solver starts inherits the environment, and has no business with the passwords in these.
-    for name in ("VERSUS_DATABASE_URL", "VERSUS_REDIS_URL"):
-        os.environ.pop(name, None)
+    _forget_passwords()
     run_worker(settings, tuple(queue.value for queue in queues), jobs, threads)
 
 
@@ -162,6 +160,14 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def _forget_passwords() -> None:
+    """What a solver starts inherits the environment, and has no business with the passwords in these."""
+    import os
+
+    for name in ("VERSUS_DATABASE_URL", "VERSUS_REDIS_URL"):
+        os.environ.pop(name, None)
+
+
 def _service_settings() -> "Settings":
     """The settings of a part of the service, which needs a broker."""
     from instances.errors import InvalidInput
@@ -185,8 +191,8 @@ def open_or_fail(settings: "Settings", *, migrate: bool | None = None) -> "Store
         fail(str(error), 1)
 
 
-def _check_worker() -> None:
-    """Exit code 1 unless a worker of this machine was seen of late, asked from a core that no solver uses."""
+def _check_worker(queues: set[str]) -> None:
+    """Exit code 1 unless a worker of these queues was seen here of late; asked from a core that no solver uses."""
     import os
     import socket
 
@@ -200,7 +206,9 @@ def _check_worker() -> None:
 
     settings = _service_settings()
     store = open_or_fail(settings)
-    here = [worker for worker in workers.known(store.engine) if worker.host == socket.gethostname()]
+    known = workers.known(store.engine)
+    here = [worker for worker in known if worker.host == socket.gethostname() and queues <= set(worker.needs)]
     store.close()
     if not any(worker.seen_seconds < settings.lease_seconds for worker in here):
-        fail(f"no worker of {socket.gethostname()} was seen in the last {settings.lease_seconds:g} s", 1)
+        what = f"no worker of {socket.gethostname()} for {' and '.join(sorted(queues))}"
+        fail(f"{what} was seen in the last {settings.lease_seconds:g} s", 1)

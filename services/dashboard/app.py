@@ -22,7 +22,7 @@ from services.dashboard import (
 )
 from services.dashboard.rendering import page
 
-NO_PAGES = ("/v1/", "/metrics", "/static/")
+NO_PAGES = ("/v1/", "/metrics/", "/static/")
 """How paths begin whose errors are for programs."""
 _GROUPS = (
     comparisons,
@@ -62,7 +62,7 @@ def _as_page(handler: Callable[[Request, Exception], Awaitable[Response]]) -> An
 
     async def answer(request: Request, error: Exception) -> Response:
         response = await handler(request, error)
-        if request.url.path.startswith(NO_PAGES):
+        if f"{request.url.path}/".startswith(NO_PAGES):
             return response
         problem = json.loads(bytes(response.body))
         kept = {name: value for name, value in response.headers.items() if name in ("retry-after", "allow")}

@@ -86,7 +86,7 @@ def rerun(request: Request, service: Context, document: Found) -> Response:
     """Make again what failed."""
     caller = viewer(request)
     try:
-        orders.rerun(service, document["id"], caller.key if caller is not None else None)
+        orders.rerun(service, document, caller.key if caller is not None else None)
     except Full as full:
         raise HTTPException(429, str(full), {"Retry-After": str(full.retry_seconds)}) from None
     return RedirectResponse(path_of("comparisons", document["id"]), 303)

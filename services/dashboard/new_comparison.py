@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from instances.errors import InvalidInput
 from instances.files import suffixes
 from instances.problems import PROBLEMS
-from services import orders, uploads
+from services import orders, submission, uploads
 from services.dashboard.parts import Context, Service
 from services.dashboard.rendering import page, path_of
 from services.dashboard.session import check_csrf, needs, viewer
@@ -45,7 +45,8 @@ _WHOLE = {"seeds": (1, 10_000), "seed": (0, 2**53), "threads": (1, 1024), "prior
 _SIZE = {"size": "50", "bits": "48"}
 """What a generator's first field shows until it is filled in."""
 
-_OF_SOLVER = re.compile(r"solver ['\"]([^:'\"]+)[^'\"]*['\"](?:, (\w+))?: (.*)", re.DOTALL)
+_OF_SOLVER = re.compile(r"solver ['\"].*?['\"](?:, (\w+))?: (.*)", re.DOTALL)
+"""What a solver itself refuses comes from its process in one text: the parameter, and what is wrong with it."""
 
 router = APIRouter(dependencies=[Depends(needs("submit"))])
 
@@ -189,11 +190,17 @@ def _place(service: Service, draft: Draft, solvers: list[dict[str, Any]], owner:
         solvers=specs, budget=budget, seeds=numbers["seeds"], seed=numbers["seed"], threads=numbers["threads"],
         memory=memory, reference=draft["reference"] or None,
     )  # fmt: skip
+    order = Order(terms, instances, draft["title"], numbers["priority"])
+    name, asked = new_name(), ""
     try:
-        name = new_name()
-        orders.place(service, Order(terms, instances, draft["title"], numbers["priority"]), owner, name)
+        # Each solver is asked by itself, so that what it refuses can be said where its spec stands.
+        submission.check_terms(service.settings, terms, order.num_instances)
+        for asked in specs:
+            submission.resolved_spec(asked)
+        asked = ""
+        orders.place(service, order, owner, name)
     except InvalidInput as error:
-        return replace(draft, errors=dict([_placed(error, draft)]))
+        return replace(draft, errors=dict([_placed(error, draft, asked)]))
     except Full as full:
         raise HTTPException(429, str(full), {"Retry-After": str(full.retry_seconds)}) from None
     return name
@@ -243,7 +250,12 @@ def _specs(draft: Draft, solvers: list[dict[str, Any]]) -> list[str]:
         given = {parameter["name"]: draft[f"s:{name}:{parameter['name']}"] for parameter in offered.get(name, [])}
         defaults = {parameter["name"]: parameter["default"] for parameter in offered.get(name, [])}
         found.append(spec.canonical(name, {key: text for key, text in given.items() if text and text != defaults[key]}))
-    return list(dict.fromkeys([*found, *filter(None, map(str.strip, draft.texts["more"].splitlines()))]))
+    return list(dict.fromkeys([*found, *_further(draft)]))
+
+
+def _further(draft: Draft) -> list[str]:
+    """The specs that are written out, one a line."""
+    return list(filter(None, map(str.strip, draft.texts["more"].splitlines())))
 
 
 def _filter(draft: Draft) -> tuple[Filter, Draft]:
@@ -293,15 +305,16 @@ def _by_problem(solvers: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     return {problem: offered for problem, offered in found.items() if offered}
 
 
-def _placed(error: InvalidInput, draft: Draft) -> tuple[str, str]:
-    """The field of the form that an error of the service is about, and what it says."""
+def _placed(error: InvalidInput, draft: Draft, asked: str) -> tuple[str, str]:
+    """The field that an error of the service is about, or one of the solver of the spec ``asked``; and what it says."""
     where, message = error.where, error.message
-    # What a solver itself refuses comes from its process in one text.
-    of_solver = _OF_SOLVER.fullmatch(str(error))
-    if of_solver:
-        name, parameter, message = of_solver[1], of_solver[2] or of_solver[3].partition(" ")[0], of_solver[3]
-        field = f"s:{name}:{parameter}"
-        return (field if name in draft.solvers and field in draft.texts else "solvers"), message
+    if asked:
+        of_solver = _OF_SOLVER.fullmatch(str(error))
+        parameter, message = (of_solver[1], of_solver[2]) if of_solver else (None, str(error))
+        if asked in _further(draft):
+            return "more", f"{asked}: {message}"
+        field = f"s:{asked.partition(':')[0]}:{parameter or re.split('[ :]', message)[0]}"
+        return (field if field in draft.texts else "solvers"), message
     if where.startswith("generator"):
         place = where.removeprefix("generator").lstrip(".: ")
         of_kind = f"g:{draft['kind']}:{place.removeprefix('parameters').lstrip('., ')}"

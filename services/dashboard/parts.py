@@ -1,5 +1,6 @@
 """What the pages need of the application that they are part of."""
 
+import asyncio
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -7,6 +8,9 @@ from fastapi import Depends, Request
 from services import orders
 from services.dashboard.session import check_csrf
 from services.store.instances import Instances
+
+PATIENCE_SECONDS = 0.2
+"""How long a page waits for what solvers say of themselves, which takes some seconds when they are first asked."""
 
 
 class Catalogue(Protocol):
@@ -32,6 +36,14 @@ def _service(request: Request) -> Service:
 
 
 Context = Annotated[Service, Depends(_service)]
+
+
+async def known_solvers(service: Service) -> list[dict[str, Any]] | None:
+    """What the solvers say of themselves; None while they are still being asked."""
+    try:
+        return await asyncio.wait_for(service.catalogue.solvers(), PATIENCE_SECONDS)
+    except TimeoutError:
+        return None
 
 
 async def checked(request: Request) -> None:

@@ -18,8 +18,8 @@ from services.analysis import wording
 from services.analysis.sentences import count
 from services.analysis.summary import Interval, SizeShare
 from services.dashboard import assets, session
+from services.orders import num_failed
 from services.quantities import bytes_text, seconds_text
-from services.store.jobs import FAILED
 
 HERE = Path(__file__).parent
 PLOTLY_STYLE = " 'unsafe-inline'"
@@ -113,14 +113,6 @@ def query(path: str, **parameters: object) -> str:
 def path_of(*parts: str) -> str:
     """A path of these parts, whatever signs are in them."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
-
-
-def num_failed(document: dict[str, Any]) -> int:
-    """How many runs of a comparison a rerun would make again: those that failed, and those that are missing."""
-    counts = document["counts"]
-    failed = sum(number for status, number in counts["by_status"].items() if status in FAILED)
-    missing = document["num_runs"] - counts["queued"] - counts["running"] - counts["ended"]
-    return int(failed + max(0, missing))
 
 
 def interval(document: dict[str, Any] | None) -> Interval | None:

@@ -9,14 +9,13 @@ from starlette.exceptions import HTTPException
 
 from instances.problems import problem_named
 from services.analysis.metrics import percent_gap
-from services.dashboard.parts import Context, Service, checked
-from services.dashboard.rendering import page, query
+from services.dashboard.parts import Context, Service, checked, known_solvers
+from services.dashboard.rendering import page, path_of, query
 from services.dashboard.session import needs
-from services.dashboard.solvers import NETWORKS
 from services.records import Status
 from services.store import pages, queries
 from services.store.solutions import incumbents
-from services.store.tables import runs as table
+from solvers import spec
 
 router = APIRouter(dependencies=[Depends(needs("read"))])
 
@@ -48,20 +47,20 @@ def list_all(
     chosen = {"state": state, "solver": solver, "comparison": comparison, "instance": instance}
     chosen = {name: text.strip() if pages.storable(text) else "" for name, text in chosen.items()}
     running: list[dict[str, Any]] = []
+    limits = {"limit": SHOWN, "cursor": cursor}
+    on = {"solver": chosen["solver"], "instance": chosen["instance"]}
     if chosen["comparison"]:
         rows, following = _of_comparison(service, chosen, cursor)
-        twin = query(
-            f"/v1/comparisons/{chosen['comparison']}/runs",
-            solver=solver, status=state, instance=instance, limit=SHOWN, cursor=cursor,
-        )  # fmt: skip
+        own = f"/v1{path_of('comparisons', chosen['comparison'], 'runs')}"
+        twin = query(own, status=chosen["state"], **on, **limits)
     elif state in ("queued", "running"):
-        rows, following = _open(service, state, cursor)
-        twin = query("/v1/runs", state=state, limit=SHOWN, cursor=cursor)
+        rows, following = _open(service, chosen, cursor)
+        twin = query("/v1/runs", state=state, **on, **limits)
     else:
         rows, following = _ended(service, chosen, cursor)
         if not any(chosen.values()) and cursor is None:
             running = queries.open_runs(service.store.engine, "running", SHOWN_OPEN, None)
-        twin = query("/v1/runs", limit=SHOWN, cursor=cursor)
+        twin = query("/v1/runs", status=chosen["state"], **on, **limits)
     return page(
         request, "runs.html.j2", section="runs", twin=twin, rows=rows, running=running, chosen=chosen,
         filtered=any(chosen.values()), states=["queued", "running", *Status],
@@ -69,8 +68,15 @@ def list_all(
     )  # fmt: skip
 
 
+async def _explaining(service: Context) -> frozenset[str]:
+    """Names of the solvers whose runs can be explained; none while they are still being asked."""
+    return frozenset(solver["name"] for solver in await known_solvers(service) or [] if solver.get("explains"))
+
+
 @router.get("/runs/{key}")
-def show(service: Context, request: Request, key: str) -> Response:
+def show(
+    service: Context, request: Request, key: str, explaining: Annotated[frozenset[str], Depends(_explaining)]
+) -> Response:
     """A run: its state, its verified incumbents, and what is known of how it was made."""
     document = found(service, key)
     instance = document["instance"]
@@ -88,7 +94,7 @@ def show(service: Context, request: Request, key: str) -> Response:
     }
     return page(
         request, "run.html.j2", section="runs", twin=f"/v1/runs/{key}?log=true", run={**_OPEN, **document}, gap=gap,
-        shown=shown, network=document["spec"].startswith(NETWORKS), cost_unit=problem.cost_unit,
+        shown=shown, explains=spec.parse(document["spec"])[0] in explaining, cost_unit=problem.cost_unit,
         formats=dict.fromkeys((".json", *problem.solution_suffixes)),
     )  # fmt: skip
 
@@ -128,17 +134,19 @@ def _of_comparison(service: Service, chosen: dict[str, str], cursor: str | None)
     return pages.page(items, SHOWN, lambda row: (row["id"],))
 
 
-def _open(service: Service, state: str, cursor: str | None) -> tuple[Any, str | None]:
+def _open(service: Service, chosen: dict[str, str], cursor: str | None) -> tuple[Any, str | None]:
     (after,) = pages.start(cursor, str) or (None,)
-    items = queries.open_runs(service.store.engine, state, SHOWN + 1, after)
+    items = queries.open_runs(
+        service.store.engine, chosen["state"], SHOWN + 1, after, solver=chosen["solver"] or None,
+        instance=chosen["instance"] or None,
+    )  # fmt: skip
     return pages.page(items, SHOWN, lambda row: (row["id"],))
 
 
 def _ended(service: Service, chosen: dict[str, str], cursor: str | None) -> tuple[Any, str | None]:
-    columns = {"status": chosen["state"], "solver": chosen["solver"], "instance": chosen["instance"]}
-    wanted = pages.before(pages.start(cursor, str, str), *queries.RUN_ORDER)
-    for name, value in columns.items():
-        if value:
-            wanted &= table.c[name] == value
-    items = queries.ended_runs(service.store.engine, SHOWN + 1, wanted)
+    place = pages.before(pages.start(cursor, str, str), *queries.RUN_ORDER)
+    items = queries.ended_runs(
+        service.store.engine, SHOWN + 1, place, status=chosen["state"] or None, solver=chosen["solver"] or None,
+        instance=chosen["instance"] or None,
+    )  # fmt: skip
     return pages.page(items, SHOWN, lambda row: (row["finished_at"], row["id"]))

@@ -1,88 +1,101 @@
 """Solvers: what each honours and takes, the checkpoints of the networks, and what came of them in comparisons."""
 
-import asyncio
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from services import computed
-from services.dashboard.parts import Context, Service
-from services.dashboard.rendering import page
+from services.dashboard.parts import Context, known_solvers
+from services.dashboard.rendering import page, path_of, query
 from services.dashboard.session import needs
-from services.store import analyses, queries, tables
+from services.store import analyses, pages, queries, tables
 from solvers import spec
 
 router = APIRouter(dependencies=[Depends(needs("read"))])
 
 SHOWN_COMPARISONS = 20
-NETWORKS = "pointer"
-"""How the names of solvers begin that load checkpoints."""
-PATIENCE_SECONDS = 0.2
-"""How long a page waits for what solvers say of themselves, which takes some seconds when they are first asked."""
+"""Comparisons of a page of a solver's history."""
+SOLVER_OF_NETWORK = {
+    "pointer": "pointer",
+    "pointer-lstm": "pointer-lstm",
+    "prime-pointer": "pointer-prime",
+    "digit-pointer": "pointer-digits",
+}
+"""The solver that a card's network is. What joins one with a search is called by both, as ``pointer+pyvrp``."""
 
 
 @router.get("/solvers")
 async def list_all(service: Context, request: Request) -> Response:
     """All solvers, those that cannot be used here with the reason."""
-    known = await _known(service)
+    known = await known_solvers(service)
     if known is None:
         return page(request, "asking.html.j2", section="solvers", twin="/v1/solvers")
     groups: dict[str, list[dict[str, Any]]] = {}
     for solver in known:
         groups.setdefault(solver.get("problem", "unavailable"), []).append(solver)
-    return page(request, "solvers.html.j2", section="solvers", twin="/v1/solvers", groups=groups, cards=_cards())
+    return page(
+        request, "solvers.html.j2", section="solvers", twin="/v1/solvers", groups=groups, cards=_cards(),
+        solver_of_network=SOLVER_OF_NETWORK,
+    )  # fmt: skip
 
 
 @router.get("/solvers/{name}")
-async def show(service: Context, request: Request, name: str) -> Response:
-    """A solver: its parameters, its checkpoints, and the newest comparisons that it took part in."""
-    known = await _known(service)
+async def show(
+    service: Context, request: Request, name: str, cursor: Annotated[str | None, Query(max_length=1000)] = None
+) -> Response:
+    """A solver: its parameters, its checkpoints, and the comparisons that it took part in, the newest first."""
+    known = await known_solvers(service)
     if known is None:
         return page(request, "asking.html.j2", section="solvers", twin=f"/v1/solvers/{name}")
     solver = next((solver for solver in known if solver["name"] == name), None)
     if solver is None:
         raise HTTPException(404, f"there is no such solver; there are {', '.join(each['name'] for each in known)}")
-    history = await run_in_threadpool(_history, service.store.engine, name)
+    history, following = await run_in_threadpool(_history, service.store.engine, name, cursor)
+    own, network = path_of("solvers", name), name.partition("+")[0]
     return page(
         request, "solver.html.j2", section="solvers", twin=f"/v1/solvers/{name}", solver=solver, history=history,
-        cards=_cards() if name.startswith(NETWORKS) else (),
+        cards=[card for card in _cards() if SOLVER_OF_NETWORK[card["network"]] == network],
+        following=following and query(own, cursor=following) + "#history", first=cursor and f"{own}#history",
     )  # fmt: skip
-
-
-async def _known(service: Service) -> list[dict[str, Any]] | None:
-    """What the solvers say of themselves; None if they are still being asked."""
-    try:
-        return await asyncio.wait_for(service.catalogue.solvers(), PATIENCE_SECONDS)
-    except TimeoutError:
-        return None
 
 
 @cache
 def _cards() -> tuple[dict[str, Any], ...]:
     """The cards of the shipped checkpoints, by name; read as files, for importing their package brings torch."""
     folder = resources.files("solvers").joinpath("neural", "checkpoints")
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
+    files = [
+        file
+        for place in (folder, folder.joinpath("factoring"))
+        for file in sorted(place.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".json")
+    ]
     return tuple(json.loads(file.read_text(encoding="utf-8")) for file in files)
 
 
-def _history(engine: sa.Engine, name: str) -> list[dict[str, Any]]:
-    """The newest comparisons with a solver, a row for each of its labels there; figures where they are kept."""
+def _history(engine: sa.Engine, name: str, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """A page of the comparisons with a solver, a row for each of its labels there, and the cursor of the next.
+
+    Figures stand where they are kept.
+    """
     definition = sa.cast(tables.comparisons.c.definition, sa.Text)
     uses = definition.contains(f'"{name}"', autoescape=True) | definition.contains(f'"{name}:', autoescape=True)
-    found = queries.comparisons(engine, SHOWN_COMPARISONS, uses, single=False, state=None, title=None)
-    return [
-        {"comparison": document, "label": label, "row": rows.get(label)}
+    place = pages.before(pages.start(cursor, str, str), *queries.COMPARISON_ORDER)
+    rows = queries.comparisons(engine, SHOWN_COMPARISONS + 1, uses & place, single=False, state=None, title=None)
+    found, following = pages.page(rows, SHOWN_COMPARISONS, lambda row: (row["created_at"], row["id"]))
+    history = [
+        {"comparison": document, "label": label, "row": kept.get(label)}
         for document in found
-        for rows in (_rows(engine, document),)
+        for kept in (_rows(engine, document),)
         for label, canonical in document["definition"]["solvers"].items()
         if spec.parse(canonical)[0] == name
     ]
+    return history, following
 
 
 def _rows(engine: sa.Engine, document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 
 from instances.problem import Description
 from services.analysis.solved import size_classes
+from services.analysis.wording import number
 from services.figures.theme import (
     category_axis,
+    describe,
     faint,
     log_ticks,
     message_figure,
@@ -58,6 +60,7 @@ def gap_by_size_figure(
     gaps = {solver: {d: gap for d, gap in of_solver.items() if d in sizes} for solver, of_solver in gaps.items()}
     figure = new_figure()
     dots = sum(len(of_solver) for of_solver in gaps.values()) <= MAX_DOTS
+    words = []
     for solver, of_solver in gaps.items():
         style = styles[solver]
         if dots:
@@ -94,6 +97,9 @@ def gap_by_size_figure(
                 ),
             )
         )
+        ends = dict.fromkeys(f"{number(y)} % at {x:.0f}" for x, y, _ in [*points[:1], *points[-1:]])
+        words.append(f"{style.plain} {' to '.join(ends) or 'answered none'}")
+    describe(figure, f"Mean gap at the smallest and the largest size ({unit})", words)
     figure.update_xaxes(title_text=f"instance size ({text(unit)}, log scale)", **log_ticks())
     figure.update_yaxes(title_text="gap (percent)", rangemode="tozero")
     return figure
@@ -126,16 +132,19 @@ def mean_by_group_figure(
     place = {group: i for i, group in enumerate(shown)}
     styles = solver_styles(solvers)
     figure = new_figure(height=110 + 30 * len(shown))
+    means: list[list[tuple[float, str]]] = [[] for _ in shown]
     for solver, of_solver in percents.items():
         style = styles[solver]
         inside: list[list[float]] = [[] for _ in shown]
         for digest, percent in of_solver.items():
             inside[place[merged[digest]]].append(percent)
-        filled = [i for i, values in enumerate(inside) if values]
+        filled = {i: float(np.mean(values)) for i, values in enumerate(inside) if values}
+        for i, mean in filled.items():
+            means[i].append((mean, style.plain))
         figure.add_trace(
             go.Scatter(
-                x=[float(np.mean(inside[i])) for i in filled],
-                y=filled,
+                x=list(filled.values()),
+                y=list(filled),
                 customdata=[len(inside[i]) for i in filled],
                 name=style.name,
                 mode="markers",
@@ -144,6 +153,11 @@ def mean_by_group_figure(
                 hovertemplate=f"{style.name}<br>{what} %{{x:.2f}} % of %{{customdata}}<extra></extra>",
             )
         )
+    words = []
+    for group, of_group in zip(shown, map(sorted, means), strict=True):
+        ends = dict.fromkeys(f"{number(value)} % ({name})" for value, name in [*of_group[:1], *of_group[-1:]])
+        words.append(f"{group} ({counts[group]}) {' to '.join(ends) or 'answered by none'}")
+    describe(figure, f"{what.capitalize()} from the lowest to the highest, by {noun}", words)
     figure.update_xaxes(title_text=f"{what} (percent)", rangemode="tozero")
     names = [f"{group} ({counts[group]})" for group in shown]
     figure.update_yaxes(range=[len(shown) - 0.5, -0.5], **category_axis(names))

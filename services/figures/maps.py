@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from services.figures.theme import GRID, INK, PALETTE, message_figure, new_figure, text
+from services.figures.theme import INK, PALETTE, message_figure, new_figure, text
 
 Point = tuple[float, float]
 
@@ -15,7 +15,7 @@ def solution_map(document: dict[str, Any], solution: Sequence[Sequence[int]] | N
     """Draw a routing instance's locations and a solution's routes, a colour a route.
 
     Routes are coloured in the order of their angle around the depot, so that neighbours differ; beyond eight
-    routes colours come again. The way from and to the depot is drawn faint where there are several routes.
+    routes colours come again. The way from and to the depot is dotted where there are several routes.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _depot_legs(points: list[Point], depot: int, routes: list[list[int]], return
         for end in (route[0], route[-1]) if returns else (route[0],):
             xs += [points[depot][0], points[end][0], None]
             ys += [points[depot][1], points[end][1], None]
-    line = {"color": GRID, "width": 1}
+    line = {"color": INK, "width": 1, "dash": "dot"}
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip")
 
 

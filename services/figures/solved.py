@@ -1,18 +1,21 @@
 """Instances that are solved or not: the share solved by size, and over time."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
 import plotly.graph_objects as go
 
 from services.analysis.summary import Interval, SolvedBySize, SolvedCurve
-from services.analysis.wording import interval_words, size_words
-from services.figures.theme import faint, log_ticks, new_figure, solver_styles, text
+from services.analysis.wording import interval_words, number, seconds_words, size_words
+from services.figures.theme import describe, faint, log_ticks, new_figure, solver_styles, text
 
 SPREAD = 0.5
 """Part of the way to the next size over which the solvers' intervals are spread, so that they lie side by side."""
 DECADES = 3
 """Decades before the budget that the time axis shows at least."""
+TOLD_PARTS = (100, 10, 1)
+"""Parts of the budget after which a curve's text alternative tells its share."""
 
 
 def solved_by_size_figure(rows: Sequence[SolvedBySize], solvers: Sequence[str]) -> go.Figure:
@@ -57,6 +60,14 @@ def solved_by_size_figure(rows: Sequence[SolvedBySize], solvers: Sequence[str]) 
                 hovertemplate=f"{style.name}<br>%{{customdata}}<extra></extra>",
             )
         )
+    words = []
+    for row in rows:
+        ends = [
+            f"{number(100 * shares.share.value, 0)} % at {size_words(shares.low, shares.high)}"
+            for shares in row.classes
+        ]
+        words.append(f"{styles[row.solver].plain} {' to '.join(dict.fromkeys([*ends[:1], *ends[-1:]]))}")
+    describe(figure, "Solved at the smallest and the largest size", words)
     unit = rows[0].unit if rows else "size"
     figure.update_xaxes(title_text=f"instance size ({text(unit)})", zeroline=False)
     figure.update_yaxes(title_text="solved (percent)", range=[-2, 102])
@@ -102,11 +113,18 @@ def solved_over_time_figure(curves: Sequence[SolvedCurve], solvers: Sequence[str
                 text=[interval_words(percent, 1) for percent in percents],
                 name=style.name,
                 legendgroup=style.name,
-                mode="lines",
+                mode="lines+markers",
+                marker=style.few_markers,
                 line={"color": style.colour, "dash": style.dash, "width": 2.2, "shape": "hv"},
                 hovertemplate=f"{style.name}<br>by %{{x:.3g}} s: %{{text}} % of {curve.num_instances}<extra></extra>",
             )
         )
+    times = [budget / part for part in TOLD_PARTS]
+    words = []
+    for curve in curves:
+        shares = (curve.share[bisect_right(curve.seconds, seconds) - 1].value for seconds in times)
+        words.append(f"{styles[curve.solver].plain} {', '.join(number(100 * share, 0) for share in shares)} %")
+    describe(figure, f"Solved after {', '.join(map(seconds_words, times))} s", words)
     figure.update_xaxes(title_text="time after the start (seconds, log scale)", **log_ticks())
     figure.update_yaxes(title_text="solved (percent)", range=[0, 102])
     return figure

@@ -12,12 +12,15 @@ import plotly.graph_objects as go
 PALETTE = ("#5b8cff", "#ee6600", "#138058", "#cc66cc", "#8f48c4", "#bb8855", "#d2103a", "#6b7a8f")
 """Contrast of at least 3 to white and to near-black, and apart under simulated colour blindness."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star")
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 INK = "#767b82"
 """Text that is legible on white and on near-black; a page may override it by CSS."""
 GRID = "rgba(128,128,128,0.22)"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 LABEL_LENGTH = 36
+FEW_MARKERS = 9
+MAX_TOLD = 12
+"""Solvers, or groups of instances, that a figure's text alternative tells of."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,19 @@ class SolverStyle:
     symbol: str
     dash: str
 
+    @property
+    def plain(self) -> str:
+        """The name outside of Plotly, which alone reads entities."""
+        return html.unescape(self.name)
+
+    @property
+    def few_markers(self) -> dict[str, Any]:
+        """A line's markers, at a few of its points: with them and its dashes it is told apart without its colour."""
+        return {"color": self.colour, "symbol": self.symbol, "size": 8, "maxdisplayed": FEW_MARKERS}
+
 
 def solver_styles(labels: Iterable[str]) -> dict[str, SolverStyle]:
-    """A style per solver label, fixed by its place in the comparison; the first eight differ in colour.
+    """A style per solver label, fixed by its place: the first six differ in colour, symbol and dashes alike.
 
     Labels that are alike when shortened are numbered, so that names stay distinct.
     """
@@ -46,7 +59,7 @@ def solver_styles(labels: Iterable[str]) -> dict[str, SolverStyle]:
             name=name,
             colour=PALETTE[place % len(PALETTE)],
             symbol=SYMBOLS[place % len(SYMBOLS)],
-            dash=DASHES[place // len(PALETTE) % len(DASHES)],
+            dash=DASHES[place % len(DASHES)],
         )
     return styles
 
@@ -102,6 +115,12 @@ def new_figure(*, height: int = 380) -> go.Figure:
     return go.Figure(layout={"template": _template(), "height": height})
 
 
+def describe(figure: go.Figure, what: str, told: Sequence[str]) -> None:
+    """Give a figure its text alternative, ``layout.meta.alt``: what it shows, and the main numbers of each part."""
+    more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+    figure.update_layout(meta={"alt": f"{what}: {'; '.join(told[:MAX_TOLD]) or 'nothing'}{more}."})
+
+
 def message_figure(words: str) -> go.Figure:
     """A figure that says why there is nothing to draw."""
     figure = new_figure(height=160)
@@ -110,6 +129,7 @@ def message_figure(words: str) -> go.Figure:
     figure.add_annotation(
         text=text(words, 200), showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14}
     )
+    figure.update_layout(meta={"alt": words})
     return figure
 
 

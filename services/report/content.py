@@ -203,11 +203,13 @@ def failures(results: Results) -> list[Failure]:
 
 
 def reference_sources(results: Results) -> list[tuple[str, int]]:
-    """What gaps are to, each with its number of instances, commonest first."""
+    """What gaps are to, each with its number of instances, commonest first; all instances are counted."""
     counts: Counter[str] = Counter()
-    for description in results.instances.values():
-        known = description.best_known
-        if known is None:
+    for digest, (cost, _) in reference_costs(results).items():
+        known = results.instances[digest].best_known
+        if cost is None:
+            counts["no cost to compare with: nobody answered"] += 1
+        elif known is None:
             counts["the best cost found in this comparison (no best-known value)"] += 1
         else:
             proof = "proven optimal" if known.proven_optimal else "not proven optimal"

@@ -1,13 +1,15 @@
 """The child process a solver runs in: it greets, prepares, and solves one instance after another.
 
 Started as ``python -P -m services.runner.child NAME COMMANDS MESSAGES MEMORY PARENT``, where COMMANDS and MESSAGES are
-inherited file descriptors. Commands and messages are JSON lines, but for ``solution RUN DOCUMENT``, which the parent
-does not decode; see :mod:`services.runner.process` for its side. Standard output and error are the run's log.
+inherited file descriptors. Commands and messages are JSON lines, but for ``solution RUN PLACE DOCUMENT``, which the
+parent does not decode; PLACE counts the instances that are solved together. See :mod:`services.runner.process` for its
+side. Standard output and error are the run's log.
 """
 
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import gc
 import importlib.metadata
 import json
@@ -31,6 +33,8 @@ from solvers import registry, spec
 
 PR_SET_CHILD_SUBREAPER = 36
 ERROR_LENGTH = 10_000
+REASON_LENGTH = 150
+"""Of each instance of a batch: what is declined is said in one message."""
 
 
 class ChildSearch:
@@ -63,7 +67,7 @@ class Child:
         self.lock = threading.Lock()
         self.solver: Any = None
         self.ready: Any = None
-        self.raw = b""
+        self.raw: list[bytes] = []
 
     def say(self, event: str, **content: Any) -> None:
         self.write(_json({"event": event, **content}))
@@ -88,7 +92,7 @@ class Child:
                 case "prepare":
                     self.prepare(solver_class, command["parameters"])
                 case "load":
-                    self.raw = self.commands.read(command["bytes"])
+                    self.raw = [self.commands.read(size) for size in command["bytes"]]
                     gc.collect()
                     _reset_peak_memory()
                     self.say("loaded")
@@ -120,7 +124,7 @@ class Child:
     def explain(self, problem: Problem, solution: bytes) -> None:
         """Say how the solver comes to a solution of the instance that was loaded."""
         try:
-            instance = problem.load(json.loads(self.raw))
+            instance = problem.load(json.loads(self.raw[0]))
             said = self.ready.explain(instance, problem.load_solution(json.loads(solution)))
         except Exception as error:
             traceback.print_exc()
@@ -129,24 +133,33 @@ class Child:
             self.say("explained", document=said)
 
     def run(self, problem: Problem, command: dict[str, Any]) -> None:
-        """One run; the clock started when the parent wrote the command."""
+        """One run, or a batch of them; the clock started when the parent wrote the command."""
         started = time.perf_counter()
+        declined: dict[int, str] = {}
+        length = ERROR_LENGTH if len(self.raw) == 1 else REASON_LENGTH
+        accepted: list[tuple[Any, ChildSearch]] = []
 
-        def emit(solution: Any) -> None:
-            self.write(b"solution %d " % command["run"] + _json(problem.dump_solution(solution)))
+        def emit(place: int, solution: Any) -> None:
+            self.write(b"solution %d %d " % (command["run"], place) + _json(problem.dump_solution(solution)))
 
         try:
-            document = json.loads(self.raw)
-            if document["problem"] != problem.name:
-                self.say("declined", reason=f"solves {problem.name}, not {document['problem']}")
-                return
-            instance = problem.load(document)
-            reason = self.solver.declines(instance)
-            if reason is not None:
-                self.say("declined", reason=reason[:ERROR_LENGTH])
-                return
-            search = ChildSearch(command["budget"], command["seed"], command["threads"], started, emit)
-            self.ready.solve(instance, search)
+            for place, (raw, seed) in enumerate(zip(self.raw, command["seeds"], strict=True)):
+                document = json.loads(raw)
+                if document["problem"] != problem.name:
+                    declined[place] = f"solves {problem.name}, not {document['problem']}"
+                    continue
+                instance = problem.load(document)
+                reason = self.solver.declines(instance)
+                if reason is not None:
+                    declined[place] = reason[:length]
+                    continue
+                tell = functools.partial(emit, place)
+                search = ChildSearch(command["budget"], seed, command["threads"], started, tell)
+                accepted.append((instance, search))
+            if accepted and command["together"]:
+                self.ready.solve_many(*(list(column) for column in zip(*accepted, strict=True)))
+            elif accepted:
+                self.ready.solve(*accepted[0])
             sys.stdout.flush()
         except MemoryError as error:
             sys.stdout.flush()
@@ -156,7 +169,7 @@ class Child:
             traceback.print_exc()
             self.say("failed", kind="crashed", error=_said(error))
         else:
-            self.say("done")
+            self.say("done", declined=declined)
 
 
 def describe(name: str, solver_class: type[Any]) -> dict[str, Any]:
@@ -170,6 +183,7 @@ def describe(name: str, solver_class: type[Any]) -> dict[str, Any]:
         "problem": solver_class.problem,
         "honours": sorted(solver_class.honours),
         "explains": bool(getattr(solver_class, "explains", False)),
+        "batches": bool(getattr(solver_class, "batches", False)),
         "versions": {package: importlib.metadata.version(package) for package in packages},
         "parameters": [
             {

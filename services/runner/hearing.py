@@ -58,6 +58,8 @@ class Hearing:
     on_incumbent
         Called with every accepted solution better than all judged before, from the judge's thread. What it raises is
         kept in ``error`` and ends the hearing.
+    pending_bytes
+        Of solutions that may wait.
 
     Attributes
     ----------
@@ -65,7 +67,9 @@ class Hearing:
         Set when the judge knows the instance, and when it has nothing left to do here; both also by an error.
     """
 
-    def __init__(self, document: bytes, budget: float, on_incumbent: OnIncumbent) -> None:
+    def __init__(
+        self, document: bytes, budget: float, on_incumbent: OnIncumbent, pending_bytes: int = PENDING_BYTES
+    ) -> None:
         self.document = document
         self.budget = budget
         self.num_reported = 0
@@ -78,6 +82,7 @@ class Hearing:
         self.judged = threading.Event()
         self.closed = False
         self._on_incumbent = on_incumbent
+        self._pending_bytes = pending_bytes
         self._accepted: list[_Accepted] = []
         self._num_improved = 0
         self._stride = 1
@@ -137,7 +142,7 @@ class Hearing:
             self._changed.notify_all()
 
     def _has_room(self, size: int) -> bool:
-        return not self._held or (self._held < PENDING_SOLUTIONS and self._held_bytes + size <= PENDING_BYTES)
+        return not self._held or (self._held < PENDING_SOLUTIONS and self._held_bytes + size <= self._pending_bytes)
 
     def unbind(self) -> None:
         """Let nothing wait any more: the solver is dead, and what its pipe still holds is little."""

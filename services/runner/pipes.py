@@ -7,7 +7,7 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class Event:
 class _Listener:
     run: bytes
     started: float
-    hear: Hear
+    hear: dict[bytes, Hear]
 
 
 class Reader:
@@ -83,9 +83,12 @@ class Reader:
     def clear_log(self) -> None:
         del self._log_tail[:]
 
-    def listen(self, run: int, started: float, hear: Hear) -> None:
-        """Pass on the solutions of a run, with their arrival in seconds after ``started``, up to the next event."""
-        self._listener = _Listener(b"%d" % run, started, hear)
+    def listen(self, run: int, started: float, hear: Sequence[Hear]) -> None:
+        """Pass on the solutions of a run, with their arrival in seconds after ``started``, up to the next event.
+
+        ``hear`` has one for each instance that is solved together, in their order.
+        """
+        self._listener = _Listener(b"%d" % run, started, {b"%d" % place: one for place, one in enumerate(hear)})
 
     def _work(self) -> None:
         try:
@@ -141,10 +144,10 @@ class Reader:
         """Tell solutions from events; a thread of an earlier run may still report, which answers nothing here."""
         kind, _, rest = line.partition(b" ")
         if kind == b"solution":
-            run, _, solution = rest.partition(b" ")
+            run, place, solution = (*rest.split(b" ", 2), b"", b"")[:3]
             listener = self._listener
-            if listener is not None and run == listener.run:
-                listener.hear(arrival - listener.started, solution)
+            if listener is not None and run == listener.run and place in listener.hear:
+                listener.hear[place](arrival - listener.started, solution)
             return
         self._listener = None
         # Each command has one answer; a child that says more is not waited for.

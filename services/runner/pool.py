@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,34 +15,43 @@ from solvers import spec
 WAKE_SECONDS = 0.2
 
 
-def run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, memory: int) -> Iterator[Run]:
-    """Make all runs, in order of the tasks as slots fall free, and yield each as it ends.
+def run_all(
+    groups: Iterable[Sequence[Task]], cores: list[frozenset[int]], threads: int, memory: int, together: bool = False
+) -> Iterator[list[Run]]:
+    """Make all runs, in order of the groups as slots fall free, and yield those of each group as they end.
+
+    The tasks of a group are of one solver, and solved ``together``; else one after the other.
 
     If the consumer stops early (Ctrl-C, an error), the runs under way are cancelled and their children killed
     before this returns; cancelled runs are not yielded. Meanwhile this process keeps off the children's cores, where
     there are others.
     """
     with kept_off(frozenset().union(*cores)):
-        yield from _run_all(tasks, cores, threads, memory)
+        yield from _run_all(groups, cores, threads, memory, together)
 
 
-def _run_all(tasks: Iterable[Task], cores: list[frozenset[int]], threads: int, memory: int) -> Iterator[Run]:
-    pending = iter(tasks)
+def _run_all(
+    groups: Iterable[Sequence[Task]], cores: list[frozenset[int]], threads: int, memory: int, together: bool
+) -> Iterator[list[Run]]:
+    pending = iter(groups)
     lock = threading.Lock()
     cancel = threading.Event()
-    ended: queue.Queue[Run | BaseException | None] = queue.Queue()
+    ended: queue.Queue[list[Run] | BaseException | None] = queue.Queue()
 
     def work(slot_cores: frozenset[int]) -> None:
         try:
             with Slot(slot_cores, threads, memory, frozenset().union(*cores)) as slot:
                 while not cancel.is_set():
                     with lock:
-                        task = next(pending, None)
-                    if task is None:
+                        group = next(pending, None)
+                    if group is None:
                         break
-                    run = slot.run(task, cancelled=cancel.is_set)
-                    if run.status is not Status.CANCELLED:
-                        ended.put(run)
+                    if together:
+                        runs = slot.run_together(group, cancel.is_set)
+                    else:
+                        runs = [slot.run(task, cancelled=cancel.is_set) for task in group]
+                    if not any(run.status is Status.CANCELLED for run in runs):
+                        ended.put(runs)
         except BaseException as error:
             ended.put(error)
         finally:

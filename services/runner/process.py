@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from instances.errors import InvalidInput
@@ -54,13 +54,14 @@ class Died(Unavailable):
 class Ending:
     """How a run ended, before its incumbents are judged.
 
-    ``event`` is done, declined, killed, memory, crashed or cancelled.
+    ``event`` is done, killed, memory, crashed or cancelled; ``declined`` has the reason of each instance that was.
     """
 
     event: str
     reason: str
     wall_seconds: float
     usage: proc.Usage
+    declined: Mapping[int, str] = field(default_factory=dict)
 
 
 class SolverProcess:
@@ -166,8 +167,8 @@ class SolverProcess:
         """The end of what the child printed since its instance was loaded, at most 64 KB."""
         return self._reader.log
 
-    def load(self, document: bytes) -> None:
-        """Wake the child and hand it the bytes of an instance document; it decodes them when the clock runs.
+    def load(self, documents: Sequence[bytes]) -> None:
+        """Wake the child and hand it the bytes of instance documents; it decodes them when the clock runs.
 
         Raises
         ------
@@ -178,7 +179,7 @@ class SolverProcess:
         """
         proc.signal_group(self._process.pid, signal.SIGCONT)
         self._reader.clear_log()
-        self._send({"op": "load", "bytes": len(document)}, document)
+        self._send({"op": "load", "bytes": [len(document) for document in documents]}, b"".join(documents))
         self._expect("loaded", "the instance was loaded")
 
     def explain(self, solution: bytes) -> dict[str, Any]:
@@ -196,9 +197,18 @@ class SolverProcess:
             raise Unavailable("its explanation is no JSON object")
         return document
 
-    def run(self, budget: float, grace: float, seed: int, hearing: Hearing, cancelled: Callable[[], bool]) -> Ending:
-        """Start the clock and let the hearing take solutions until the child is done, dead or out of time.
+    def run(
+        self,
+        budget: float,
+        grace: float,
+        seeds: Sequence[int],
+        hearings: Sequence[Hearing],
+        together: bool,
+        cancelled: Callable[[], bool],
+    ) -> Ending:
+        """Start the clock and let the hearings take solutions until the child is done, dead or out of time.
 
+        There is a seed and a hearing for each instance that was loaded; ``together`` solves them by ``solve_many``.
         A child that is not done at budget + grace is killed with its family; one that is done is stopped, so that no
         thread it left behind takes time from the next solver. Nothing here waits for a verdict.
         """
@@ -206,11 +216,13 @@ class SolverProcess:
         peak = 0
         started = time.perf_counter()
         self._num_runs += 1
-        self._reader.listen(self._num_runs, started, hearing.hear)
-        self._send({"op": "go", "run": self._num_runs, "budget": budget, "seed": seed, "threads": self.threads})
+        self._reader.listen(self._num_runs, started, [hearing.hear for hearing in hearings])
+        terms = {"budget": budget, "seeds": list(seeds), "threads": self.threads, "together": together}
+        self._send({"op": "go", "run": self._num_runs, **terms})
         kill_at = started + budget + grace
         next_check = started + MEMORY_CHECK_SECONDS
         ending: tuple[str, str] | None = None
+        declined: dict[int, str] = {}
         finished = started
         while ending is None:
             now = time.perf_counter()
@@ -220,7 +232,7 @@ class SolverProcess:
                 pass
             else:
                 finished = event.arrival
-                ending = self._ended_by(event)
+                ending, declined = self._ended_by(event), _declined(event)
             now = time.perf_counter()
             if ending is None and now >= next_check:
                 next_check = now + MEMORY_CHECK_SECONDS
@@ -234,12 +246,13 @@ class SolverProcess:
                 ending = ("killed", f"still running {budget + grace:g} s after the start")
         if ending[0] in ("killed", "memory", "cancelled"):
             finished = time.perf_counter()
-        if ending[0] in ("done", "declined"):
+        if ending[0] == "done":
             proc.signal_group(self._process.pid, signal.SIGSTOP)
         after = proc.usage(self._process.pid)
-        if ending[0] not in ("done", "declined"):
+        if ending[0] != "done":
             self.close()
-            hearing.unbind()
+            for hearing in hearings:
+                hearing.unbind()
             while not self._gone:
                 self._ended_by(self._reader.events.get())
         used = proc.Usage(
@@ -247,7 +260,7 @@ class SolverProcess:
             max(peak, after.peak_bytes),
             max(0, after.involuntary_switches - before.involuntary_switches),
         )
-        return Ending(*self._explained(*ending), finished - started, used)
+        return Ending(*self._explained(*ending), finished - started, used, declined)
 
     def close(self) -> None:
         """Kill the child and everything it started; return when they are gone. Closing again does nothing."""
@@ -266,8 +279,6 @@ class SolverProcess:
                 return "crashed", ""
             case "done":
                 return "done", ""
-            case "declined":
-                return "declined", str(event.content.get("reason"))
             case "failed":
                 kind = "memory" if event.content.get("kind") == "memory" else "crashed"
                 return kind, str(event.content.get("error") or "failed, and did not say why")
@@ -309,3 +320,11 @@ class SolverProcess:
         if event.name != answer or not ANSWERS[answer] <= event.content.keys():
             raise Unavailable(str(event.content.get("error", event.content)))
         return event.content
+
+
+def _declined(event: Event) -> dict[int, str]:
+    """The instances that a child that is done declined, by their places; what is no such list declines nothing."""
+    said = event.content.get("declined") if event.name == "done" else None
+    if not isinstance(said, dict):
+        return {}
+    return {int(place): str(reason) for place, reason in said.items() if place.isdecimal() and len(place) < 10}

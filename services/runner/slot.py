@@ -1,9 +1,10 @@
 """Running tasks one after another on a set of cores, with warm children and the referee on every incumbent."""
 
+import contextlib
 import json
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from instances.errors import InvalidInput
 from instances.problem import Instance, Problem
 from services.records import Incumbent, Run, Status
 from services.runner import proc
-from services.runner.hearing import DRAIN_SECONDS, TRACE_LENGTH, Hearing, Judge, OnIncumbent
+from services.runner.hearing import DRAIN_SECONDS, PENDING_BYTES, TRACE_LENGTH, Hearing, Judge, OnIncumbent
 from services.runner.machine import describe_machine, judge_cores
 from services.runner.process import WAKE_SECONDS, Cancelled, Died, Ending, SolverProcess, Unavailable
 from solvers import spec
@@ -110,80 +111,120 @@ class Slot:
         ChildProcessError
             If the judge cannot be started, or cannot load the instance.
         """
+        return self._made([task], False, on_incumbent, cancelled)[0]
+
+    def run_together(self, tasks: Sequence[Task], cancelled: Callable[[], bool] = lambda: False) -> list[Run]:
+        """Make the runs of one solver on several instances at once, under one budget; else as :meth:`run`.
+
+        Times, memory and log are the batch's, for each of its runs. A solver that does not offer that declines.
+        """
+        return self._made(tasks, True, lambda incumbent: None, cancelled)
+
+    def _made(
+        self, tasks: Sequence[Task], together: bool, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]
+    ) -> list[Run]:
         self._cancelled = cancelled
         try:
-            return self._run(task, on_incumbent, cancelled)
+            return self._run(tasks, together, on_incumbent, cancelled)
         except Cancelled:
             # A child that was waited for answers out of step.
-            if (process := self._warm.pop(task.spec, None)) is not None:
+            if (process := self._warm.pop(tasks[0].spec, None)) is not None:
                 process.close()
-            return _record(task, Status.CANCELLED, "cancelled")
+            return [_record(task, Status.CANCELLED, "cancelled") for task in tasks]
 
     def explain(self, solver: str, document: bytes, solution: bytes) -> dict[str, Any]:
         """How a solver comes to a solution of an instance, both encoded; Unavailable or InvalidInput if it cannot."""
         process = self.child(solver)
         try:
-            process.load(document)
+            process.load([document])
             return process.explain(solution)
         except (Unavailable, Cancelled):
             # It may still answer, out of step.
             self._warm.pop(solver).close()
             raise
 
-    def _run(self, task: Task, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]) -> Run:
-        with Hearing(task.document, task.budget, on_incumbent) as hearing:
-            self._judge.open(hearing)
+    def _run(
+        self, tasks: Sequence[Task], together: bool, on_incumbent: OnIncumbent, cancelled: Callable[[], bool]
+    ) -> list[Run]:
+        first = tasks[0]
+        with contextlib.ExitStack() as stack:
+            share = PENDING_BYTES // len(tasks)
+            hearings = [stack.enter_context(Hearing(task.document, task.budget, on_incumbent, share)) for task in tasks]
+            for hearing in hearings:
+                self._judge.open(hearing)
             try:
-                process = self.child(task.spec)
-                # The child gets the instance when nothing but the start is left to wait for.
-                while not hearing.ready.wait(WAKE_SECONDS):
+                process = self.child(first.spec)
+                if together and not process.greeting.get("batches"):
+                    return [_record(task, Status.DECLINED, "solves one instance at a time") for task in tasks]
+                # The child gets the instances when nothing but the start is left to wait for.
+                while not hearings[0].ready.wait(WAKE_SECONDS):
                     if cancelled():
                         raise Cancelled
-                if hearing.error is not None:
-                    raise hearing.error
-                process.load(task.document)
+                _raise_error(hearings)
+                process.load([task.document for task in tasks])
             except (Unavailable, InvalidInput) as error:
-                if (broken := self._warm.pop(task.spec, None)) is not None:
+                if (broken := self._warm.pop(first.spec, None)) is not None:
                     broken.close()
                 if isinstance(error, Died):
-                    return _record(task, Status(error.event), error.reason, log=_clean(error.log))
-                return _record(task, Status.UNAVAILABLE, str(error))
+                    log = _clean(error.log)
+                    return [_record(task, Status(error.event), error.reason, log=log) for task in tasks]
+                return [_record(task, Status.UNAVAILABLE, str(error)) for task in tasks]
             ending = process.run(
-                task.budget, task.grace, task.seed, hearing, lambda: cancelled() or hearing.error is not None
+                first.budget,
+                first.grace,
+                [task.seed for task in tasks],
+                hearings,
+                together,
+                lambda: cancelled() or any(hearing.error is not None for hearing in hearings),
             )
             if not process.alive or process.hoards:
-                self._warm.pop(task.spec).close()
-            if ending.event == "cancelled" and hearing.error is None:
+                self._warm.pop(first.spec).close()
+            _raise_error(hearings)
+            if ending.event == "cancelled":
                 raise Cancelled
-            hearing.drain(max(DRAIN_SECONDS, task.budget))
-            while not hearing.judged.wait(WAKE_SECONDS):
-                if cancelled():
-                    raise Cancelled
+            # The judge takes them one after the other, each when the one before is over.
+            for hearing in hearings:
+                hearing.drain(max(DRAIN_SECONDS, first.budget))
+            for hearing in hearings:
+                while not hearing.judged.wait(WAKE_SECONDS):
+                    if cancelled():
+                        raise Cancelled
+        _raise_error(hearings)
+        cpu, wall = ending.usage.cpu_seconds, ending.wall_seconds
+        measured = {
+            "setup_seconds": process.setup_seconds,
+            "wall_seconds": wall,
+            "cpu_seconds": cpu,
+            "peak_bytes": ending.usage.peak_bytes,
+            "involuntary_switches": ending.usage.involuntary_switches,
+            "disturbed": self.threads == 1 and wall >= DISTURBED_SECONDS and cpu < DISTURBED_SHARE * wall,
+            "versions": process.greeting["versions"],
+            "log": _clean(process.log),
+        }
+        return [
+            _record(
+                task,
+                *_status(ending, place, hearing),
+                trace=_thinned(hearing.trace),
+                partial=hearing.partial,
+                num_reported=hearing.num_reported,
+                num_rejected=hearing.num_rejected,
+                num_late=hearing.num_late,
+                **measured,
+            )
+            for place, (task, hearing) in enumerate(zip(tasks, hearings, strict=True))
+        ]
+
+
+def _raise_error(hearings: Sequence[Hearing]) -> None:
+    for hearing in hearings:
         if hearing.error is not None:
             raise hearing.error
-        status, reason = _status(ending, hearing)
-        cpu, wall = ending.usage.cpu_seconds, ending.wall_seconds
-        return _record(
-            task,
-            status,
-            reason,
-            trace=_thinned(hearing.trace),
-            partial=hearing.partial,
-            num_reported=hearing.num_reported,
-            num_rejected=hearing.num_rejected,
-            num_late=hearing.num_late,
-            setup_seconds=process.setup_seconds,
-            wall_seconds=wall,
-            cpu_seconds=cpu,
-            peak_bytes=ending.usage.peak_bytes,
-            involuntary_switches=ending.usage.involuntary_switches,
-            disturbed=self.threads == 1 and wall >= DISTURBED_SECONDS and cpu < DISTURBED_SHARE * wall,
-            versions=process.greeting["versions"],
-            log=_clean(process.log),
-        )
 
 
-def _status(ending: Ending, hearing: Hearing) -> tuple[Status, str]:
+def _status(ending: Ending, place: int, hearing: Hearing) -> tuple[Status, str]:
+    if place in ending.declined:
+        return Status.DECLINED, ending.declined[place]
     reasons = [ending.reason] if ending.reason else []
     if hearing.partial:
         reasons.append(f"partial: {'; '.join(hearing.notes)}")

@@ -118,11 +118,21 @@ class Jobs:
         held = tables.jobs.delete().where(
             _jobs.run == claim.run, _jobs.attempt == claim.attempt, _jobs.state == RUNNING
         )
-        with self.engine.begin() as connection:
-            if connection.execute(held).rowcount == 0:
-                return False
-            insert_run(connection, claim.comparison, run)
+        try:
+            with self.engine.begin() as connection:
+                if connection.execute(held).rowcount == 0:
+                    return False
+                insert_run(connection, claim.comparison, run)
+        except sa.exc.IntegrityError:
+            return self._forget_ended(claim.run)
         return True
+
+    def _forget_ended(self, run: str) -> bool:
+        """Delete a job whose run has ended, or whose comparison is gone, so that nobody takes it up again."""
+        ended = sa.exists().where(tables.runs.c.key == run)
+        with self.engine.begin() as connection:
+            connection.execute(tables.jobs.delete().where(_jobs.run == run, ended))
+        return False
 
     def reap(self, cap: int) -> int:
         """Queue again what lost its worker; end what lost it ``cap`` times or is to be cancelled. How many changed."""
@@ -134,7 +144,13 @@ class Jobs:
         )
         with self.engine.connect() as connection:
             rows = connection.execute(query).all()
-        return sum(self._reap(row, cap) for row in rows)
+        changed = 0
+        for row in rows:
+            try:
+                changed += self._reap(row, cap)
+            except sa.exc.IntegrityError:
+                self._forget_ended(row.run)
+        return changed
 
     def _reap(self, row: sa.Row[Any], cap: int) -> bool:
         with self.engine.begin() as connection:
@@ -169,21 +185,23 @@ class Jobs:
             if run is None:
                 mark = tables.comparisons.update().where(tables.comparisons.c.name == comparison)
                 connection.execute(mark.values(cancelled=True))
-            told = connection.execute(
-                tables.jobs.update().where(chosen, _jobs.state == RUNNING).values(cancel=True)
-            ).rowcount
+            # All are told first: one that a worker takes meanwhile then knows.
+            told = connection.execute(tables.jobs.update().where(chosen).values(cancel=True)).rowcount
             waiting = tables.jobs.delete().where(chosen, _jobs.state == QUEUED).returning(tables.jobs)
             rows = connection.execute(waiting).all()
             if rows:
                 definition = _comparison(connection, comparison)
                 for row in rows:
                     insert_run(connection, comparison, _ended(definition, row, Status.CANCELLED, "cancelled"))
-        return told + len(rows)
+        return int(told)
 
     def rerun(self, comparison: str, needs: Mapping[str, str]) -> int:
         """Queue again what failed or was cancelled, and what is missing; how many runs those are."""
         runs = tables.runs.c
         with self.engine.begin() as connection:
+            # First, so that of two reruns at once one waits for the other.
+            mark = tables.comparisons.update().where(tables.comparisons.c.name == comparison).values(cancelled=False)
+            priority = connection.execute(mark.returning(tables.comparisons.c.priority)).scalar_one()
             definition = _comparison(connection, comparison)
             members = tables.comparison_instances.c
             digests = connection.scalars(
@@ -194,12 +212,11 @@ class Jobs:
                 row.key: row.attempt
                 for row in connection.execute(tables.runs.delete().where(*failed).returning(runs.key, runs.attempt))
             }
-            present = set(connection.scalars(sa.select(runs.key).where(runs.comparison == comparison)))
-            present |= set(connection.scalars(sa.select(_jobs.run).where(_jobs.comparison == comparison)))
+            # Jobs first: one that ends in between is then seen twice, not missed.
+            present = set(connection.scalars(sa.select(_jobs.run).where(_jobs.comparison == comparison)))
+            present |= set(connection.scalars(sa.select(runs.key).where(runs.comparison == comparison)))
             missing = [place for place in definition.places(digests) if definition.run_key(*place) not in present]
-            mark = tables.comparisons.update().where(tables.comparisons.c.name == comparison)
-            row = connection.execute(mark.values(cancelled=False).returning(tables.comparisons.c.priority)).one()
-            _queue(connection, definition, missing, needs, row.priority, attempts)
+            _queue(connection, definition, missing, needs, priority, attempts)
         return len(missing)
 
     def queued(self, threads: int | None = None, most: int | None = None) -> dict[str, int]:

@@ -222,34 +222,50 @@ def runs_of(
     instance: str | None = None,
 ) -> list[dict[str, Any]]:
     """At most ``limit`` runs of a comparison after a key, by key; ``status`` is that of a run, or a job's state."""
-    given = {"solver": solver, "instance": instance}
-    chosen = {column: value for column, value in given.items() if value is not None}
     found: dict[str, dict[str, Any]] = {}
     with engine.connect() as connection:
         # Jobs first: one that ends in between is then seen twice, not missed.
         if status in (None, QUEUED, RUNNING):
-            query = sa.select(tables.jobs).where(_jobs.comparison == name, *(_jobs[c] == v for c, v in chosen.items()))
-            query = query.where(*([_jobs.state == status] if status else []), *([_jobs.run > after] if after else []))
+            chosen = _chosen(tables.jobs, comparison=name, solver=solver, instance=instance, state=status)
+            query = sa.select(tables.jobs).where(*chosen, *([_jobs.run > after] if after else []))
             rows = connection.execute(query.order_by(_jobs.run).limit(limit))
             found |= {row.run: _job_item(row) for row in rows}
         if status not in (QUEUED, RUNNING):
-            query = _listed().where(_runs.comparison == name, *(_runs[c] == v for c, v in chosen.items()))
-            query = query.where(*([_runs.status == status] if status else []), *([_runs.key > after] if after else []))
+            chosen = _chosen(tables.runs, comparison=name, solver=solver, instance=instance, status=status)
+            query = _listed().where(*chosen, *([_runs.key > after] if after else []))
             found |= {row.key: _run_item(row) for row in connection.execute(query.order_by(_runs.key).limit(limit))}
     return _with_instances(engine, [found[key] for key in sorted(found)[:limit]])
 
 
-def ended_runs(engine: sa.Engine, limit: int, before: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+def ended_runs(
+    engine: sa.Engine,
+    limit: int,
+    before: sa.ColumnElement[bool],
+    *,
+    status: str | None = None,
+    solver: str | None = None,
+    instance: str | None = None,
+) -> list[dict[str, Any]]:
     """At most ``limit`` ended runs of all comparisons, newest first; ``before`` is a condition on RUN_ORDER."""
-    query = _listed().where(before).order_by(*(column.desc() for column in RUN_ORDER)).limit(limit)
+    query = _listed().where(before, *_chosen(tables.runs, status=status, solver=solver), *_on(tables.runs, instance))
     with engine.connect() as connection:
-        items = [_run_item(row) for row in connection.execute(query)]
+        rows = connection.execute(query.order_by(*(column.desc() for column in RUN_ORDER)).limit(limit))
+        items = [_run_item(row) for row in rows]
     return _with_instances(engine, items)
 
 
-def open_runs(engine: sa.Engine, state: str, limit: int, after: str | None) -> list[dict[str, Any]]:
+def open_runs(
+    engine: sa.Engine,
+    state: str,
+    limit: int,
+    after: str | None,
+    *,
+    solver: str | None = None,
+    instance: str | None = None,
+) -> list[dict[str, Any]]:
     """At most ``limit`` queued or running runs of all comparisons after a key, by key."""
-    query = sa.select(tables.jobs).where(_jobs.state == state, *([_jobs.run > after] if after else []))
+    query = sa.select(tables.jobs).where(*_chosen(tables.jobs, state=state, solver=solver), *_on(tables.jobs, instance))
+    query = query.where(*([_jobs.run > after] if after else []))
     with engine.connect() as connection:
         items = [_job_item(row) for row in connection.execute(query.order_by(_jobs.run).limit(limit))]
     return _with_instances(engine, items)
@@ -300,6 +316,19 @@ def delete_comparison(engine: sa.Engine, name: str) -> bool:
     """Delete a comparison with all that belongs to it, runs and jobs too; whether there was one."""
     with engine.begin() as connection:
         return bool(connection.execute(tables.comparisons.delete().where(_comparisons.name == name)).rowcount)
+
+
+def _chosen(table: sa.Table, **wanted: str | None) -> list[sa.ColumnElement[bool]]:
+    """The conditions that columns have the values wanted of them, if any."""
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _on(table: sa.Table, instance: str | None) -> list[sa.ColumnElement[bool]]:
+    """The condition that runs, or jobs, are on an instance: through the comparisons it is in, which is indexed."""
+    if instance is None:
+        return []
+    within = sa.select(_members.comparison).where(_members.instance == instance)
+    return [table.c.comparison.in_(within), table.c.instance == instance]
 
 
 def _heads() -> sa.Select[Any]:

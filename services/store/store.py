@@ -28,6 +28,7 @@ from services.store.lock import lock
 FILE_NAME = "versus.sqlite"
 IN_LIMIT = 1000
 """Values in one IN list."""
+_MIGRATION_LOCK = 0x76657273
 _RUN_COLUMNS = [column.name for column in tables.runs.c if column.name != "comparison"]
 _ENDED_WELL = sa.and_(
     tables.runs.c.status.in_([Status.FINISHED.value, Status.KILLED.value]),
@@ -170,11 +171,12 @@ class Store:
         with self.engine.connect() as connection:
             return set(connection.scalars(query))
 
-    def save_run(self, name: str, run: Run) -> None:
-        """Store a run of a comparison; the same key again replaces it."""
+    def save_runs(self, name: str, *runs: Run) -> None:
+        """Store runs of a comparison, all or nothing; the same key again replaces one."""
         with self.engine.begin() as connection:
-            connection.execute(tables.runs.delete().where(tables.runs.c.key == run.key))
-            insert_run(connection, name, run)
+            for run in runs:
+                connection.execute(tables.runs.delete().where(tables.runs.c.key == run.key))
+                insert_run(connection, name, run)
 
     def results(self, name: str) -> Results:
         """A comparison with all its runs.
@@ -365,6 +367,9 @@ def _migration(engine: sa.Engine) -> Iterator[sa.Connection]:
             # SQLite changes a table by making it anew, which would delete the rows of others that refer to its rows.
             connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Who comes second waits, and then finds it done.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         yield connection
         if engine.dialect.name == "sqlite":
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
@@ -403,6 +408,6 @@ def _read_only_url(file: Path) -> sa.URL:
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     """Readers never wait for the writer, a writer waits its turn, and foreign keys hold."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -100,6 +100,7 @@ Index(None, runs.c.comparison, runs.c.key)
 Index(None, runs.c.comparison, runs.c.status, runs.c.attempt)
 Index(None, runs.c.finished_at, runs.c.key)
 Index(None, runs.c.status, runs.c.finished_at, runs.c.key)
+Index(None, runs.c.solver, runs.c.finished_at, runs.c.key)
 
 # Solutions are large and rarely read: the documents of a run's trace, compressed, beside the runs.
 run_solutions = Table(

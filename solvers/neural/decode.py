@@ -24,7 +24,7 @@ from instances.routing.solution import Routes
 from solvers.neural.batch import Batch, make_batch
 from solvers.neural.checkpoint import Network
 from solvers.neural.pointer_lstm import PointerLSTM
-from solvers.neural.rollout import _draw
+from solvers.neural.rollout import draw
 from solvers.neural.state import State
 
 CHUNK = 30_000  # locations x trajectories decoded at once: what the cache holds
@@ -200,7 +200,7 @@ def follow(
         if generator is None:
             action = scores.argmax(dim=-1)
         else:
-            action = _draw(scores.softmax(dim=-1), generator)
+            action = draw(scores.softmax(dim=-1), generator)
         steps.append(action)
         state = state.step(action)
     return torch.stack(steps, dim=-1) if steps else state.last.new_zeros((*state.last.shape, 0))
@@ -244,6 +244,10 @@ class Decoder:
         size = len(self.group.instances)
         for begin, batch, keys in self._views(size):
             self._construct(batch, keys, self._starts, begin)
+
+    def drawn(self, generator: torch.Generator, number: int) -> None:
+        """So many trajectories of each instance, drawn from the policy."""
+        self._draw(*self._identity(), generator, number)
 
     def sample(self, generator: torch.Generator, rounds: int | None) -> None:
         """Trajectories drawn from the policy in all views until the time, or the rounds, are over."""

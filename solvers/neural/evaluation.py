@@ -1,4 +1,4 @@
-"""Greedy evaluation: the best of all starts and of eight augmentations, on the field's own sets.
+"""Evaluation on the field's own sets: one greedy trajectory, all starts, eight augmentations, or ten samples.
 
     python -m solvers.neural.evaluation CHECKPOINT [--problem P] [--size N] [--count K] [--decode x8]
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ from solvers.neural.rollout import rollout
 from solvers.neural.ship import commit, write_readme
 from solvers.neural.state import all_starts
 
+Decode = Literal["greedy", "starts", "x8", "sample10"]
+SAMPLES = 10
+SAMPLE_SEED = 1
 CHUNK = 30_000  # locations x starts decoded at once: what the cache holds
 
 
@@ -71,11 +74,11 @@ def best_costs(policy: Network, batch: Batch, augment: bool = True) -> Tensor:
 def exact_costs(
     policy: Network,
     instances: list[RoutingInstance],
-    decode: Literal["greedy", "starts", "x8"],
+    decode: Decode,
     device: torch.device,
     progress: Callable[[int], None] = lambda done: None,
 ) -> npt.NDArray[np.int64]:
-    """Best greedy cost of each instance in its own integer units, shape (B,); all instances of one form and size.
+    """Best cost of each instance in its own integer units, shape (B,); all instances of one form and size.
 
     Parameters
     ----------
@@ -84,26 +87,30 @@ def exact_costs(
     instances
         B of them.
     decode
-        The last greedy stage.
+        The last greedy stage, or ten samples alone.
     device
         Where to compute.
     progress
         Called with the number of instances done.
     """
     costs: list[float] = []
+    generator = torch.Generator(device).manual_seed(SAMPLE_SEED)
     number = max(1, PAIRS // instances[0].num_locations ** 2)
     for begin in range(0, len(instances), number):
         group = group_of(instances[begin : begin + number], device)
         incumbents = Incumbents(group, [lambda routes: None] * len(group.instances))
-        run_stages([Decoder(policy, group, incumbents, lambda: True)], decode)
+        decoder = Decoder(policy, group, incumbents, lambda: True)
+        if decode == "sample10":
+            decoder.drawn(generator, SAMPLES)
+        else:
+            run_stages([decoder], decode)
         costs += incumbents.costs
         progress(len(costs))
     return np.array(costs, np.int64)
 
 
 def evaluate(
-    choice: Choice, card: Card, problem: str, size: int, count: int, decode: Literal["greedy", "starts", "x8"],
-    device: str, command: str,
+    choice: Choice, card: Card, problem: str, size: int, count: int, decode: Decode, device: str, command: str
 ) -> Evaluation:  # fmt: skip
     """Measure a checkpoint on the first ``count`` instances of the field's test set.
 
@@ -142,7 +149,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--problem", choices=("tsp", "cvrp"), help="default: what it was trained on")
     parser.add_argument("--size", type=int, help="default: the largest size it was trained on")
     parser.add_argument("--count", type=int, default=SET_SIZE, help="instances, from the first on")
-    parser.add_argument("--decode", choices=("greedy", "starts", "x8"), default="x8")
+    parser.add_argument("--decode", choices=get_args(Decode), default="x8")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)

@@ -91,6 +91,7 @@ class PointerSolver:
     honours: ClassVar[frozenset[str]] = HONOURS
     packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
     explains: ClassVar[bool] = True
+    batches: ClassVar[bool] = True
     network: ClassVar[str] = "pointer"
 
     def __post_init__(self) -> None:

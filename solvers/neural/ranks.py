@@ -1,19 +1,38 @@
-"""The processes of one training run, one for each GPU, as torchrun starts them; mostly there is only one.
-
-The gradient is averaged here, once for a step, and not by DistributedDataParallel: its hooks expect one forward and
-one backward pass through the module, and a step makes many small ones (see ``training.accumulate_gradients``).
-"""
+"""The processes of one training run, one for each GPU, as torchrun starts them; mostly there is only one."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 PATIENCE = timedelta(hours=2)  # the others wait while rank 0 validates
+
+
+Backward = Callable[[Sequence[Tensor], Sequence[Tensor]], None]
+"""Sends gradients back from outputs, as ``torch.autograd.backward`` does."""
+
+
+class LastPass(nn.Module):
+    """A forward pass that touches every weight of a policy once, whatever passes through it were made before.
+
+    DistributedDataParallel averages what has gathered in the weights' gradients during the backward pass of the one
+    forward pass that it knows of, and a step makes many (see ``training.accumulate_gradients``).
+    """
+
+    def __init__(self, policy: nn.Module) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, outputs: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
+        """A number whose gradient with respect to the outputs is the one given, and 0 beside that."""
+        touched = torch.stack([weight.sum() for weight in self.policy.parameters()]).sum()
+        products = [(output * gradient).sum() for output, gradient in zip(outputs, gradients, strict=True)]
+        return torch.stack(products).sum() + 0 * touched
 
 
 @dataclass(frozen=True)
@@ -28,16 +47,18 @@ class Ranks:
         """Whether this one reports and writes."""
         return self.rank == 0
 
-    def average(self, tensors: Iterable[Tensor]) -> None:
-        """Replace each tensor by its mean over the ranks, in one exchange."""
+    def backward(self, policy: nn.Module) -> Backward:
+        """The last backward pass of a step: after it each gradient of the policy is its mean over the ranks."""
         if self.size == 1:
-            return
-        parts = list(tensors)
-        flat = torch.cat([part.flatten() for part in parts])
-        distributed.all_reduce(flat)
-        flat /= self.size
-        for part, mean in zip(parts, torch.split(flat, [part.numel() for part in parts]), strict=True):
-            part.copy_(mean.view_as(part))
+            return torch.autograd.backward
+        parallel = DistributedDataParallel(LastPass(policy))
+        return lambda outputs, gradients: parallel(outputs, gradients).backward()
+
+    def average(self, tensor: Tensor) -> None:
+        """Replace a tensor by its mean over the ranks."""
+        if self.size > 1:
+            distributed.all_reduce(tensor)
+            tensor /= self.size
 
     def wait(self) -> None:
         """Return when all ranks have come here."""

@@ -87,7 +87,7 @@ def rollout(
             path = hidden[:, 0]
         scores = policy.scores(keys, state.last, load, mask, path)  # type: ignore[arg-type]
         if generator is not None:
-            action = _draw(scores.softmax(dim=-1), generator)
+            action = draw(scores.softmax(dim=-1), generator)
         else:
             action = scores.argmax(dim=-1)
         steps.append((action, state.last, load, mask))
@@ -99,7 +99,7 @@ def rollout(
     return Rollout(tour_lengths(batch, tours), starts, action, last, load, mask)
 
 
-def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
     """An index of each row, drawn by inverting the row's distribution function: one random number a row."""
     steps = probabilities.cumsum(dim=-1)
     uniform = torch.rand(steps[..., :1].shape, generator=generator, device=steps.device)

@@ -101,12 +101,13 @@ def _stages(checkpoint: Path) -> list[dict[str, Any]]:
     """The runs that led to a checkpoint, the first one first."""
     header = read_checkpoint(checkpoint)[1]
     arguments, progress = header["arguments"], header["progress"]
-    own = {
+    own: dict[str, Any] = {
         "command": _command(arguments),
         "arguments": arguments,
         "instances": progress["instances"],
         "steps": progress["step"],
         "seconds": round(progress["seconds"]),
+        **{part: header[part] for part in ("commit", "machine") if part in header},
     }
     if not arguments["init"]:
         return [own]

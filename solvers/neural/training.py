@@ -42,9 +42,10 @@ from solvers.neural.data import Data, make_data
 from solvers.neural.evaluation import best_costs
 from solvers.neural.pointer import Pointer, PointerConfig
 from solvers.neural.pointer_lstm import PointerLSTM, PointerLSTMConfig
-from solvers.neural.ranks import Ranks, joined
+from solvers.neural.ranks import Backward, Ranks, joined
 from solvers.neural.reference import reference_costs
 from solvers.neural.rollout import Rollout, log_likelihood, path_of, rollout
+from solvers.neural.ship import commit, machine
 from solvers.neural.state import all_starts
 from solvers.training import TrainingArguments
 
@@ -123,13 +124,18 @@ def starts_of(arguments: TrainingArguments, batch: Batch, rng: np.random.Generat
 
 
 def accumulate_gradients(
-    policy: Network, arguments: TrainingArguments, batch: Batch, starts: Tensor, seed: int
+    policy: Network,
+    arguments: TrainingArguments,
+    batch: Batch,
+    starts: Tensor,
+    seed: int,
+    last_pass: Backward = torch.autograd.backward,
 ) -> tuple[float, float]:
     """Add the gradient of the batch's mean loss to the policy's; return that loss and the mean cost.
 
     The batch is encoded once, and a recurrent policy reads all paths at once. The trajectories are scored block by
     block, so that a block's attention scores stay in the cache; the gradients of keys and paths gather in the
-    blocks' leaves and then go through encoder and memory in one pass.
+    blocks' leaves and then go through encoder and memory in one ``last_pass``.
     """
     keys = policy.encode(batch)
     generator = torch.Generator(starts.device).manual_seed(seed)
@@ -153,7 +159,7 @@ def accumulate_gradients(
         for output, parts in zip(outputs, zip(*gradients, strict=True), strict=True)
         if output.requires_grad and parts[0] is not None
     ]
-    torch.autograd.backward([output for output, _ in used], [gradient for _, gradient in used])
+    last_pass([output for output, _ in used], [gradient for _, gradient in used])
     return total, rollouts.cost.mean().item()
 
 
@@ -254,6 +260,8 @@ def _train(
     validate = _validation(arguments, folder, data if ranks.first else Data((), ()), device)
     board = _board(folder, progress.step) if ranks.first else None
 
+    last_pass = ranks.backward(policy)
+    made_by = {"commit": commit(), "machine": machine(device.type)}
     losses: list[float] = []
     costs: list[float] = []
     since, watched, measured = dataclasses.replace(progress), 0.0, dict[str, float | None]()
@@ -263,15 +271,14 @@ def _train(
         batch = data.batch(arguments, shared, own).to(device)
         starts = starts_of(arguments, batch, own)
         optimizer.zero_grad()
-        loss, cost = accumulate_gradients(policy, arguments, batch, starts, int(own.integers(2**62)))
-        ranks.average(parameter.grad for parameter in policy.parameters() if parameter.grad is not None)
+        loss, cost = accumulate_gradients(policy, arguments, batch, starts, int(own.integers(2**62)), last_pass)
         torch.nn.utils.clip_grad_norm_(policy.parameters(), arguments.clip_norm)
         in_tail = progress.instances >= (1 - arguments.tail) * arguments.instances
         optimizer.param_groups[0]["lr"] = arguments.learning_rate * (DECAY if in_tail else 1.0)
         optimizer.step()
         # Averaged, so that all ranks stop after the same step.
         numbers = torch.tensor([loss, cost, time.perf_counter() - begun], dtype=torch.float64, device=device)
-        ranks.average([numbers])
+        ranks.average(numbers)
         loss, cost, seconds = numbers.tolist()
         losses.append(loss)
         costs.append(cost)
@@ -315,6 +322,7 @@ def _train(
                 "arguments": dataclasses.asdict(arguments),
                 "data": data.digest,
                 "progress": dataclasses.asdict(progress),
+                **made_by,
             },
         )
         report(_progress_line(arguments, line))

@@ -34,6 +34,8 @@ KINDS = {
     "api": "main() api",
 }
 FINAL_SECONDS = 900
+MOST_OVERRUN = 5.0
+"""Seconds that a lease may be over: until those who look after it are back, where they were killed."""
 
 
 def main() -> int:
@@ -66,7 +68,7 @@ def main() -> int:
             submitter.start()
             started = time.monotonic()
             events = {options.runs // 4: "redis", options.runs // 2: "postgres", 3 * options.runs // 4: "redis"}
-            while (done := _count(store)) < options.runs or submitter.is_alive():
+            while (done := _count(store)) < options.runs or submitter.is_alive() or events:
                 if time.monotonic() - started > FINAL_SECONDS:
                     break
                 for at in [at for at in events if at <= done]:
@@ -117,7 +119,7 @@ def _submit(url: str, number: int, budget: str) -> None:
                     answer = client.post(f"{url}/runs", json=body, headers={"Idempotency-Key": f"chaos-{place}"})
                     if answer.status_code == 202:
                         break
-                    if answer.status_code not in (409, 429, 500, 502, 503):
+                    if answer.status_code not in (409, 429, 503):
                         raise RuntimeError(answer.text)
                 except httpx.TransportError:
                     pass
@@ -161,7 +163,7 @@ def _processes(ancestor: int, words: str) -> list[int]:
 
 
 def _report(store: Store, number: int, seconds: float, killed: Counter[str], longest: float) -> bool:
-    """Print what became of the runs; whether one was lost, doubled or left."""
+    """Print what became of the runs; whether one was lost, doubled, left, or held beyond its lease."""
     with store.engine.connect() as connection:
         ended = connection.execute(
             sa.select(tables.runs.c.status, sa.func.count()).group_by(tables.runs.c.status)
@@ -177,7 +179,9 @@ def _report(store: Store, number: int, seconds: float, killed: Counter[str], lon
     print(f"runs stored: {total}, of {instances} instances, in {comparisons} submissions; left in the queue: {left}")
     print(f"by status: {dict(map(tuple, ended))}; by attempt: {dict(sorted(map(tuple, attempts)))}")
     print(f"a lease was exceeded by {longest:.1f} s at most (the reaper looks once a second)")
-    return not (total == instances == comparisons == number and left == 0)
+    whole = total == instances == comparisons == number and left == 0
+    restarted = killed["redis restarted"] == 2 and killed["postgres restarted"] == 1
+    return not (whole and restarted and longest <= MOST_OVERRUN)
 
 
 if __name__ == "__main__":

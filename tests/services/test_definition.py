@@ -58,7 +58,7 @@ def test_definition_round_trips_and_keeps_paths_relative_to_the_file(tmp_path, m
         ),
         ('instances = ["a"]\nsolvers = ["b"]\nbudget = "soon"', "budget: 'soon' is no duration; write 500ms"),
         ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nmemory = "1K"', "memory: '1K' is no memory size"),
-        ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nbatch = 8', "batch: is 8"),
+        ('instances = ["a"]\nsolvers = ["b"]\nbudget = "1s"\nbatch = 0', "batch: is 0"),
         ('instances = ["a"]\nsolvers = ["b", "b"]\nbudget = "1s"', "solvers: 'b' is given twice"),
         ('instances = ["a"]\nsolvers = []\nbudget = "1s"', "solvers: at least one is needed"),
         ('instances = []\nsolvers = ["b"]\nbudget = "1s"', "instances: at least one file or folder"),

@@ -84,10 +84,11 @@ def test_colours_differ_to_the_colour_blind(vision: str) -> None:
 
 
 def test_style_is_fixed_by_place() -> None:
-    """A solver keeps its colour in every figure, and no two of the first 28 look alike."""
-    styles = solver_styles(str(i) for i in range(28))
+    """A solver keeps its colour in every figure; no two of the first 42 look alike even without colours."""
+    styles = solver_styles(str(i) for i in range(42))
     assert [style.colour for style in styles.values()][:8] == list(PALETTE)
-    assert len({(style.colour, style.symbol, style.dash) for style in styles.values()}) == 28
+    assert len({(style.symbol, style.dash) for style in styles.values()}) == 42
+    assert len({style.dash for style in list(styles.values())[:6]}) == 6
     trace = ranking_figure([row("pyvrp", Interval(1, 0, 2))], LABELS).data[0]
     assert trace.marker.color == solver_styles(LABELS)["pyvrp"].colour
 
@@ -133,21 +134,53 @@ def test_ranking_without_an_interval_has_no_whisker() -> None:
 def test_gap_over_time_draws_line_and_band() -> None:
     """Each solver has its line at the values and a band between the bounds; small gaps lie on the floor."""
     gaps = (Interval(5, 4, 6), Interval(0, -1, 0.5), Interval(2, NAN, NAN))
-    low, high, line = gap_over_time_figure([GapCurve("pyvrp", (0.1, 1.0, 10.0), gaps)], LABELS).data
+    figure = gap_over_time_figure([GapCurve("pyvrp", (0.1, 1.0, 10.0), gaps)], LABELS)
+    low, high, line = figure.data
     assert line.x == (0.1, 1.0, 10.0)
     assert line.y == (5, GAP_FLOOR, 2)
     assert low.y == (4, GAP_FLOOR, 2)
     assert high.y == (6, 0.5, 2)
     assert high.fill == "tonexty"
     assert "0.00 [−1.00, 0.50]" in line.text
+    assert figure.layout.meta["alt"] == "Mean gap after 0.1, 1, 10 s: pyvrp 5.00, 0.00, 2.00 %."
+
+
+def test_lines_are_told_apart_without_colour() -> None:
+    """Each solver's line has its own dashes and, at a few of its points, its own symbol."""
+    gaps = tuple(Interval(5, 4, 6) for _ in range(61))
+    curves = [GapCurve(label, tuple(float(i) for i in range(1, 62)), gaps) for label in LABELS]
+    profiles = [Profile(label, 4, 4, (1.0, 1.5), (0.25, 1.0)) for label in LABELS]
+    share = (Interval(0, 0, 0.3), Interval(0.5, 0.2, 0.8))
+    solved = [SolvedCurve(label, 4, (0.0, 2.0), share) for label in LABELS]
+    for figure in (
+        gap_over_time_figure(curves, LABELS),
+        performance_profile_figure(profiles, LABELS),
+        solved_over_time_figure(solved, LABELS),
+    ):
+        drawn = [trace for trace in figure.data if trace.mode == "lines+markers"]
+        assert len({trace.line.dash for trace in drawn}) == len({trace.marker.symbol for trace in drawn}) == len(LABELS)
+        assert all(0 < trace.marker.maxdisplayed < 12 for trace in drawn)
+
+
+def test_a_text_alternative_tells_labels_as_they_are() -> None:
+    """Outside of Plotly nothing is read as a tag, so that nothing is escaped; of very many parts the first are told."""
+    figure = performance_profile_figure([Profile("<b>&", 4, 4, (1.0,), (1.0,))], ["<b>&"])
+    assert figure.data[0].name == "&lt;b&gt;&amp;"
+    assert figure.layout.meta["alt"].endswith(": <b>& 100, 100, 100, 100 %.")
+    labels = [f"s{i}" for i in range(30)]
+    figure = performance_profile_figure([Profile(label, 4, 4, (1.0,), (1.0,)) for label in labels], labels)
+    assert figure.layout.meta["alt"].endswith("; and 18 more.")
 
 
 def test_profile_reaches_as_far_for_all() -> None:
     """Steps in percent above the best; every line goes on to the furthest ratio."""
     profiles = [Profile("ortools", 4, 4, (1.0, 1.5), (0.25, 1.0)), Profile("pyvrp", 4, 3, (1.0,), (0.75,))]
-    first, second = performance_profile_figure(profiles, LABELS).data
+    figure = performance_profile_figure(profiles, LABELS)
+    first, second = figure.data
     assert (first.x, first.y) == ((0, 50, 50), (25, 100, 100))
     assert (second.x, second.y) == ((0, 50), (75, 75))
+    words = "ortools 25, 25, 25, 25 %; pyvrp 75, 75, 75, 75 %"
+    assert figure.layout.meta["alt"] == f"Instances within 0, 1, 5, 10 % of the best solver: {words}."
 
 
 def test_matrix_is_antisymmetric_and_colours_claims_only() -> None:
@@ -177,8 +210,11 @@ def test_sizes_are_averaged_in_classes() -> None:
     assert sum(line.customdata) == 100
     assert np.average(line.y, weights=line.customdata) == pytest.approx(49.5)
     few = {digest: instances[digest] for digest in ("0", "1", "99")}
-    (_, line) = gap_by_size_figure({"pyvrp": {"0": 1.0, "1": 2.0, "99": 3.0}}, few, "customers", LABELS).data
+    figure = gap_by_size_figure({"pyvrp": {"0": 1.0, "1": 2.0, "99": 3.0}, "savings": {}}, few, "customers", LABELS)
+    (_, line, *_) = figure.data
     assert (line.x, line.y) == ((10, 11, 109), (1, 2, 3))
+    words = "pyvrp 1.00 % at 10 to 3.00 % at 109; savings answered none"
+    assert figure.layout.meta["alt"] == f"Mean gap at the smallest and the largest size (customers): {words}."
 
 
 def test_sizes_of_one_unit_in_the_colours_of_the_comparison() -> None:
@@ -197,24 +233,28 @@ def test_solved_by_size_draws_shares_side_by_side() -> None:
     """Percent at each size with whiskers to the bounds; solvers are set a little apart, the words tell the size."""
     shares = (SizeShare(16, 16, 4, 4, Interval(1, 0.5, 1)), SizeShare(24, 31, 4, 1, Interval(0.25, 0.05, 0.7)))
     rows = [SolvedBySize("ortools", "bits", shares), SolvedBySize("pyvrp", "bits", shares)]
-    one, other = solved_by_size_figure(rows, LABELS).data
+    figure = solved_by_size_figure(rows, LABELS)
+    one, other = figure.data
     assert one.y == other.y == (100, 25)
     assert one.error_y.arrayminus == pytest.approx((50, 20))
     assert one.error_y.array == pytest.approx((0, 45))
     assert one.x[0] < 16 < other.x[0] < one.x[1] < 27.5 < other.x[1]
     assert one.customdata[1] == "24–31 bits<br>solved 1 of 4: 25 [5, 70] %"
+    assert "pyvrp 100 % at 16 to 25 % at 24–31." in figure.layout.meta["alt"]
     json.loads(solved_by_size_figure(rows[:1], LABELS).to_json(), parse_constant=pytest.fail)
 
 
 def test_solved_over_time_draws_steps_from_the_first_to_the_budget() -> None:
     """A line between its bounds in percent; the log axis begins before the first arrival, not at 0."""
     share = (Interval(0, 0, 0.3), Interval(0.5, 0.2, 0.8), Interval(0.5, 0.2, 0.8))
-    low, high, line = solved_over_time_figure([SolvedCurve("pyvrp", 4, (0.0, 2.0, 10.0), share)], LABELS).data
+    figure = solved_over_time_figure([SolvedCurve("pyvrp", 4, (0.0, 2.0, 10.0), share)], LABELS)
+    low, high, line = figure.data
     assert line.y == (0, 50, 50)
     assert (low.y, high.y) == ((0, 20, 20), (30, 80, 80))
     assert 0 < line.x[0] < 2
     assert line.x[1:] == (2, 10)
     assert line.line.shape == "hv"
+    assert figure.layout.meta["alt"] == "Solved after 0.1, 1, 10 s: pyvrp 0, 0, 50 %."
 
 
 def test_dots_give_way_to_lines_when_there_are_many() -> None:
@@ -234,13 +274,17 @@ def test_groups_beyond_twelve_are_together() -> None:
     assert figure.layout.yaxis.ticktext[-1] == f"others ({sum(range(1, 9))})"
     assert figure.data[0].customdata[0] == 19
     assert (figure.data[1].x, figure.data[1].y) == ((4.0,), (0,))
+    alt = figure.layout.meta["alt"]
+    words = "g0 (20) 2.00 % (pyvrp) to 4.00 % (savings); g1 (19) 2.00 % (pyvrp); "
+    assert alt.startswith(f"Mean gap from the lowest to the highest, by family: {words}")
+    assert alt.endswith("; and 1 more.")
 
 
 def test_one_group_is_said_not_drawn() -> None:
     """Where there is nothing to compare the figure says so."""
     figure = mean_by_group_figure({"pyvrp": {"a": 1.0}}, {"a": "X"}, "family", LABELS)
     assert not figure.data
-    assert figure.layout.annotations[0].text == "All instances have one family: X."
+    assert figure.layout.annotations[0].text == figure.layout.meta["alt"] == "All instances have one family: X."
 
 
 @pytest.mark.parametrize(
@@ -270,12 +314,13 @@ def lines(figure: go.Figure) -> list[list[tuple[float, float]]]:
 
 
 def test_map_draws_each_route_in_its_colour() -> None:
-    """Two routes in two colours, four faint legs to the depot, which is marked."""
+    """Two routes in two colours, four dotted legs to the depot, which is marked, all legible."""
     figure = solution_map(grid_document(), [[1, 2], [3, 4]])
     assert sorted(lines(figure)) == [[(-10, -10), (10, -10)], [(10, 10), (-10, 10)]]
     legs, first, second, depot = figure.data
     assert first.line.color != second.line.color
-    assert legs.x.count(0) == 4
+    assert legs.x.count(0) == 4 and legs.line.dash == "dot"
+    assert all(contrast(legs.line.color, page) >= 3 for page in (LIGHT, DARK))
     assert (depot.x, depot.y, depot.marker.symbol) == ((0,), (0,), "square")
     assert figure.layout.yaxis.scaleanchor == "x"
 

@@ -129,6 +129,38 @@ def test_report_says_what_gaps_are_to(page: Page) -> None:
     assert "CVRPLIB, 2026-11 (proven optimal)" in page.text
 
 
+def test_what_has_no_reference_cost_is_counted(tmp_path: Path) -> None:
+    """The list of what gaps are to and the sentence count all instances, those that nobody answered apart."""
+    nobody = {i: {"trace": (), "status": Status.NO_SOLUTION} for i in range(9)}
+    results = with_runs(make_results(), nobody)
+    assert not any(run.answered for run in results.runs if run.instance == f"{0:064x}")
+    sources = dict(content.reference_sources(results))
+    assert sources["no cost to compare with: nobody answered"] == 1
+    assert sources["the best cost found in this comparison (no best-known value)"] == 3
+    assert sum(sources.values()) == 12
+    render_report(results, tmp_path / "report.html")
+    text = " ".join(Page(tmp_path / "report.html").text.split())
+    assert "and the best cost of this comparison on 3 instances; nobody answered 1 instance." in text
+    assert "1 instance: no cost to compare with: nobody answered." in text
+
+
+def test_figures_without_a_table_tell_their_numbers(page: Page) -> None:
+    """What a figure shows stands in its label, with the main numbers, where no table beside it has them."""
+    labels = {a["data-figure"]: str(a["aria-label"]) for _, a in page.elements if a.get("class") == "plot"}
+    for name in ("time", "profile", "size-0", "family"):
+        assert "pyvrp" in labels[f"figure-{name}"] and re.search(r"\d %", labels[f"figure-{name}"])
+    assert labels["figure-ranking"].endswith("the numbers are in the table below")
+
+
+def test_pairs_with_a_reference_solver_are_not_every_pair(page: Page, tmp_path: Path) -> None:
+    """The section says which pairs it holds."""
+    assert "Every pair on the instances both answered." in page.text
+    results = make_results()
+    render_report(replace(results, comparison=replace(results.comparison, reference="pyvrp")), tmp_path / "report.html")
+    text = Page(tmp_path / "report.html").text
+    assert "Every solver against pyvrp on the instances both answered." in text and "Every pair" not in text
+
+
 def test_report_needs_nothing_from_outside(page: Page) -> None:
     """No element loads anything, and Plotly is there once."""
     for tag, attributes in page.elements:
@@ -261,6 +293,13 @@ def test_a_problem_without_a_solver_is_said(tmp_path: Path) -> None:
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(1)>"'{{ 7*7 }}"""
 
 
+def drawn(data: str) -> str:
+    """A figure without its text alternative, which is an attribute's value and never drawn."""
+    figure = json.loads(data)
+    figure["layout"].pop("meta", None)
+    return json.dumps(figure)
+
+
 def test_hostile_names_inject_nothing(tmp_path: Path) -> None:
     """Labels, specs, names, reasons, logs and versions show as text; no element comes of them."""
     results = make_results(num_instances=7, solvers={HOSTILE: HOSTILE, "pyvrp": "pyvrp"})
@@ -293,7 +332,7 @@ def test_hostile_names_inject_nothing(tmp_path: Path) -> None:
     assert len([attributes for attributes in scripts if "type" not in attributes]) == 2
     figures = [data for data in page.scripts if data.startswith('{"data"')]
     assert figures
-    assert not any("<" in data or "<img" in json.dumps(json.loads(data)) for data in figures)
+    assert not any("<" in data or "<img" in drawn(data) for data in figures)
 
 
 def test_failures_say_why(tmp_path: Path) -> None:

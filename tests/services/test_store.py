@@ -60,7 +60,7 @@ def test_comparison_comes_back_whole(store):
 
 def test_run_comes_back_whole(store):
     """Every field of a run survives, its trace and its best solution too."""
-    store.save_run("c", RUN)
+    store.save_runs("c", RUN)
     results = store.results("c")
     (run,) = results.runs
     assert run == RUN
@@ -70,9 +70,9 @@ def test_run_comes_back_whole(store):
 
 def test_same_key_again_replaces_the_run(store):
     """A retry writes one row, not two."""
-    store.save_run("c", RUN)
+    store.save_runs("c", RUN)
     again = dataclasses.replace(RUN, status=Status.NO_SOLUTION, trace=())
-    store.save_run("c", again)
+    store.save_runs("c", again)
     assert store.results("c").runs == (again,)
     assert store.run_keys("c") == {RUN.key}
     with pytest.raises(KeyError):
@@ -85,7 +85,7 @@ def test_runs_are_ordered_as_the_comparison_is(store):
         for description in reversed(DESCRIPTIONS):
             for repetition in (1, 0):
                 key = f"{solver}{description.name}{repetition}"
-                store.save_run(
+                store.save_runs(
                     "c",
                     dataclasses.replace(
                         RUN, key=key, instance=description.digest, solver=solver, repetition=repetition
@@ -97,7 +97,7 @@ def test_runs_are_ordered_as_the_comparison_is(store):
 
 def test_reopened_store_keeps_everything(store, tmp_path):
     """Closing and opening again loses nothing and migrates nothing twice."""
-    store.save_run("c", RUN)
+    store.save_runs("c", RUN)
     store.close()
     again = Store.in_folder(tmp_path / "new" / "folder", write=False)
     assert again.results("c").runs == (RUN,)
@@ -117,7 +117,7 @@ def test_reopened_store_keeps_everything(store, tmp_path):
 )
 def test_logs_come_with_the_runs_that_did_not_end_well(store, changes, kept):
     """Where a run ended with an answer, nobody asks for its log; the store has it all the same."""
-    store.save_run("c", dataclasses.replace(RUN, **changes))
+    store.save_runs("c", dataclasses.replace(RUN, **changes))
     (run,) = store.results("c").runs
     assert run.log == ("log" if kept else "")
     with store.engine.connect() as connection:
@@ -156,7 +156,7 @@ print(store.results("c").runs[0].key)
 @pytest.mark.parametrize("writing", [False, True], ids=["at rest", "being written"])
 def test_folder_that_cannot_be_written_to_is_read(store, tmp_path, writing):
     """Results are read from a read-only folder, as a medium or another user's, and nothing appears in it."""
-    store.save_run("c", RUN)
+    store.save_runs("c", RUN)
     if not writing:
         store.close()
     folder = tmp_path / "what?" / "folder"
@@ -203,6 +203,24 @@ def test_folder_without_a_store_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"no results here; expected versus\.sqlite"):
         Store.in_folder(tmp_path, write=False)
     assert list(tmp_path.iterdir()) == []
+
+
+OPEN = """
+import sys
+from services.store.store import Store
+Store.open(sys.argv[1]).close()
+"""
+
+
+def test_two_may_migrate_at_once(database_url):
+    """Replicas that start together with an empty database all find it migrated."""
+    command = [sys.executable, "-c", OPEN, database_url]
+    starting = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    ended = [(process.communicate()[1], process.returncode) for process in starting]
+    assert [code for _, code in ended] == [0] * 4, ended
+    store = Store.open(database_url, migrate=False)
+    assert store.comparisons() == []
+    store.close()
 
 
 def test_migrations_make_exactly_the_declared_tables(store):

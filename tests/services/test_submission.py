@@ -188,6 +188,12 @@ def test_wrong_generators_are_refused_at_their_place(store, problem, kind, param
     assert caught.value.where == where
 
 
+def test_integers_that_take_long_to_find_are_refused(store):
+    """Large primes are looked for in the request's own time, so they are few."""
+    with pytest.raises(InvalidInput, match="488 integers of 4096 bits take too long to find; accepted are 7"):
+        submission.store_generated(store, Settings(), "factoring", "semiprime", {"bits": 4096}, 488, 1)
+
+
 def test_instances_must_be_stored_and_different(store):
     """An unknown digest is named with its place, and so is one that is given twice."""
     (known,) = generated(store, {"size": 5}, count=1)

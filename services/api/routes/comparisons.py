@@ -88,11 +88,12 @@ def cancel(service: Context, caller: Submitter, id: ComparisonInPath) -> dict[st
 
 
 @router.post("/{id}/rerun", status_code=202, response_model=Comparison, summary="Make again what failed")
-def rerun(service: Context, caller: Submitter, id: ComparisonInPath) -> dict[str, Any]:
+def rerun(service: Context, caller: Submitter, id: ComparisonInPath, response: Response) -> dict[str, Any]:
     """Queue again the runs that crashed, ran out of memory, had no solver or were cancelled, and those missing."""
-    found(service, caller, id)
+    document = found(service, caller, id)
     with room():
-        orders.rerun(service, id, caller.key)
+        orders.rerun(service, document, caller.key)
+    response.headers["Location"] = document["links"]["self"]
     return found(service, caller, id)
 
 

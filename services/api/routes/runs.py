@@ -16,12 +16,22 @@ from instances.problems import problem_named
 from services import orders, submission
 from services.api import events
 from services.api.bodies import StrictRoute
-from services.api.comparison_schemas import Explanation, Run, RunInPath, RunRequest, Runs, SolutionDocument
+from services.api.comparison_schemas import (
+    Explanation,
+    Line,
+    Run,
+    RunInPath,
+    RunRequest,
+    Runs,
+    RunStatus,
+    SolutionDocument,
+)
 from services.api.context import Context, Service
 from services.api.errors import Refusal
 from services.api.idempotency import Key, Payload, once
 from services.api.pagination import LIMIT, Cursor, Limit, before, page, start
 from services.api.routes.comparisons import room
+from services.api.schemas import DIGEST
 from services.api.security import Caller, Reader, Submitter
 from services.quantities import parse_bytes, parse_seconds
 from services.store import explanations, queries
@@ -68,17 +78,23 @@ def list_all(
     state: Annotated[
         Literal["queued", "running", "ended"], Query(description="Ended ones come newest first, others by id")
     ] = "ended",
+    status: Annotated[RunStatus | None, Query(description="How it ended; only with the state ended")] = None,
+    solver: Annotated[Line | None, Query(max_length=500, description="Label of the solver in its comparison")] = None,
+    instance: Annotated[str | None, Query(pattern=DIGEST, description="Digest of the instance")] = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The runs of all comparisons: by default those that have ended, the newest first."""
     engine = service.store.engine
     if state == "ended":
-        rows = queries.ended_runs(engine, limit + 1, before(start(cursor, str, str), *queries.RUN_ORDER))
+        place = before(start(cursor, str, str), *queries.RUN_ORDER)
+        rows = queries.ended_runs(engine, limit + 1, place, status=status, solver=solver, instance=instance)
         items, following = page(rows, limit, lambda row: (row["finished_at"], row["id"]))
+    elif status is not None:
+        raise InvalidInput(f"is {status!r}, which no {state} run is; accepted is none with this state", "status")
     else:
         (after,) = start(cursor, str) or (None,)
-        rows = queries.open_runs(engine, state, limit + 1, after)
+        rows = queries.open_runs(engine, state, limit + 1, after, solver=solver, instance=instance)
         items, following = page(rows, limit, lambda row: (row["id"],))
     return {"items": items, "next": following}
 
@@ -138,7 +154,7 @@ def cancel(service: Context, caller: Submitter, key: RunInPath) -> dict[str, Any
 
 
 @router.post("/{key}/explanation", status_code=202, response_model=Explanation, summary="Ask how a run came to be")
-def ask(service: Context, _caller: Submitter, document: Found, solvers: Solvers) -> dict[str, Any]:
+def ask(service: Context, _caller: Submitter, document: Found, solvers: Solvers, response: Response) -> dict[str, Any]:
     """Let a worker note how the run's solver comes to its best solution: for a pointer network, what it pointed at."""
     able = [solver["name"] for solver in solvers if solver.get("explains")]
     name = document["spec"].partition(":")[0]
@@ -149,6 +165,7 @@ def ask(service: Context, _caller: Submitter, document: Found, solvers: Solvers)
     needs = submission.needs(service.store.comparison(document["comparison"]))[document["solver"]]
     explanations.ask(service.store.engine, document["id"], needs)
     service.hint(needs, 1)
+    response.headers["Location"] = f"{document['links']['self']}/explanation"
     return explained(service, document)
 
 

@@ -1,5 +1,9 @@
 "use strict";
 
+// How long to wait before asking a server again that does not answer.
+const RETRY_SECONDS = 3;
+const LONGEST_RETRY_SECONDS = 60;
+
 // The theme: as the system has it, or as chosen here.
 {
   const button = document.getElementById("theme");
@@ -49,24 +53,61 @@ document.addEventListener("submit", event => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
-// Links that can be shared.
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = !navigator.clipboard;
-  button.addEventListener("click", async () => {
-    const before = button.textContent;
-    try {
-      await navigator.clipboard.writeText(new URL(button.dataset.copy, location.href).href);
-      button.textContent = "Link copied";
-    } catch {
-      button.textContent = "Copy the address bar";
+// Links that can be shared, where there is a clipboard; the buttons may come and go with parts of the page.
+if (navigator.clipboard) document.documentElement.dataset.clipboard = "yes";
+document.addEventListener("click", async event => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const before = button.textContent;
+  try {
+    await navigator.clipboard.writeText(new URL(button.dataset.copy, location.href).href);
+    button.textContent = "Link copied";
+  } catch {
+    button.textContent = "Copy the address bar";
+  }
+  setTimeout(() => { button.textContent = before; }, 2000);
+});
+
+// The badge of a comparison or a run under way, or of a comparison at its end.
+const LOOKS = { queued: "quiet", running: "live", finished: "good", cancelled: "quiet", incomplete: "warn" };
+
+function showState(badge, state) {
+  badge.className = `badge ${LOOKS[state]}`;
+  badge.textContent = state;
+}
+
+// Follow server-sent events, ``handlers`` by their names, until what is returned is called. A browser that loses its
+// connection makes a new one by itself, but once refused it gives up for good: then it is tried again after a while.
+function listen(address, handlers) {
+  let source = null;
+  let timer = null;
+  let wait = RETRY_SECONDS;
+
+  function open() {
+    source = new EventSource(address);
+    for (const [name, handle] of Object.entries(handlers)) {
+      source.addEventListener(name, event => handle(JSON.parse(event.data)));
     }
-    setTimeout(() => { button.textContent = before; }, 2000);
-  });
+    source.addEventListener("open", () => { wait = RETRY_SECONDS; });
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      timer = setTimeout(open, 1000 * wait);
+      wait = Math.min(2 * wait, LONGEST_RETRY_SECONDS);
+    });
+  }
+
+  function close() {
+    clearTimeout(timer);
+    source.close();
+  }
+
+  addEventListener("pagehide", close);
+  open();
+  return close;
 }
 
 // A server that stops answering while the page is open: say so, and when it is back.
 const LOOK_SECONDS = 10;
-const RETRY_SECONDS = 3;
 
 async function answers() {
   const stop = new AbortController();

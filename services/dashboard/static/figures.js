@@ -31,15 +31,27 @@ async function draw(box) {
     const [Plotly, answer] = await Promise.all([plotly(), fetch(box.dataset.figure)]);
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     const figure = await answer.json();
+    // Its main numbers in words, where no table beside it has them.
+    if (figure.layout.meta?.alt) box.setAttribute("aria-label", figure.layout.meta.alt);
     // A finger scrolls the page, a mouse zooms.
     if (matchMedia("(pointer: coarse)").matches) figure.layout.dragmode = false;
+    if (!box.isConnected) return;
     await Plotly.newPlot(box, figure.data, figure.layout, { displayModeBar: false, responsive: true });
+    if (!box.isConnected) Plotly.purge(box);
     box.dataset.drawn = "done";
     offerSaving(box, Plotly);
   } catch (error) {
     delete box.dataset.drawn;
     box.classList.add("failed");
     box.textContent = `This figure could not be shown: ${error.message}.`;
+  }
+}
+
+// To be called before figures are replaced: Plotly holds on to what it has drawn.
+function dropFigures(root) {
+  for (const box of root.querySelectorAll(".plot[data-figure]")) {
+    near.unobserve(box);
+    if (box.dataset.drawn) window.Plotly?.purge(box);
   }
 }
 

@@ -11,6 +11,7 @@
   const said = document.getElementById("said");
   const play = document.getElementById("play");
   const PLAY_SECONDS = 8;
+  if (maps.length > 1) maps.forEach((map, one) => { map.label = sides[one].label; });
   let times = [];
   let chart = null;
   let timer = null;
@@ -30,28 +31,30 @@
   function show(place) {
     const seconds = times[place];
     const found = sides.map(side => at(side, seconds));
-    const routes = found.map(one => one?.solution ?? []);
+    const routes = found.map(one => (one?.solution ?? []).filter(route => route.length));
     if (maps.length && overlay) {
-      const edges = maps[0].showBoth({ routes: routes[0], colour: sides[0].colour }, { routes: routes[1], colour: sides[1].colour });
-      sayEdges(edges);
+      maps[0].showBoth(...sides.map((side, one) => ({ ...side, routes: routes[one] })));
     } else if (maps.length) {
-      maps.slice(0, sides.length).forEach((map, one) => map.showRoutes(routes[one], sides.length === 2 && routes[1 - one].length ? routes[1 - one] : null));
-      if (sides.length === 2) sayEdges(countEdges(routes));
+      const colours = [];
+      maps.slice(0, sides.length).forEach((map, one) => {
+        colours.push(routeColours(routes[one], map, colours[0]));
+        map.showRoutes(routes[one], colours[one], routes[1 - one]?.length ? routes[1 - one] : null);
+      });
     }
+    if (maps.length && sides.length === 2) sayEdges(routes);
+    if (maps.length && told !== null) tell(told);
     chart?.mark(seconds);
     const words = `${secondsWords(seconds)} s. ${sides.map((side, one) => sayCost(side, found[one])).join("; ")}`;
     said.textContent = words;
     slider.setAttribute("aria-valuetext", words);
   }
 
-  function countEdges(routes) {
-    const [first, second] = routes.map(one => edgesOf(one, shown));
-    const common = [...first.keys()].filter(key => second.has(key)).length;
-    return { common, a: first.size - common, b: second.size - common };
-  }
-
-  function sayEdges({ common, a, b }) {
-    document.getElementById("edges").textContent = `${common} edges are in both, ${a} only in ${sides[0].label}, ${b} only in ${sides[1].label}.`;
+  function sayEdges(routes) {
+    const { legs, common, a, b } = compared(...routes, shown);
+    const apart = legs.length ? " The ways from and to the depot are not counted." : "";
+    document.getElementById("edges").textContent = routes.every(one => one.length)
+      ? `${common.length} edges are in both, ${a.length} only in ${sides[0].label}, ${b.length} only in ${sides[1].label}.${apart}`
+      : "";
   }
 
   function remember() {
@@ -110,8 +113,5 @@
   slider?.addEventListener("input", () => { stop(); show(slider.value); });
   slider?.addEventListener("change", remember);
   play?.addEventListener("click", () => (timer === null ? start() : (stop(), remember())));
-  for (const choice of document.querySelectorAll("[data-submit] select")) {
-    choice.addEventListener("change", () => choice.form.requestSubmit());
-  }
   load();
 }

@@ -41,10 +41,11 @@ function logTicks(low, high) {
   return ticks.length > 7 ? ticks.filter(tick => /^1/.test(tick.toExponential())) : ticks;
 }
 
-// Cost against time. ``series``: label, colour, and trace, a list of [seconds, cost], which may grow.
+// Cost against time. ``series``: label, colour, and trace, a list of [seconds, cost], which may grow. The box's
+// ``data-unit`` names what the cost is.
 class TraceChart {
   constructor(box, { series, budget, decimals, reference = null }) {
-    Object.assign(this, { box, series, budget, decimals, reference, seconds: null });
+    Object.assign(this, { box, series, budget, decimals, reference, seconds: null, unit: box.dataset.unit ?? "Cost" });
     this.draw();
     new ResizeObserver(() => { if (box.clientWidth !== this.width) this.draw(); }).observe(box);
   }
@@ -57,7 +58,7 @@ class TraceChart {
       this.box.textContent = found.length ? "" : "No solution yet.";
       return;
     }
-    const height = 240, left = 68, right = 14, top = 10, bottom = 40;
+    const height = 240, left = 88, right = 14, top = 10, bottom = 40;
     const svg = this.svg = put(this.box, "svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "drawing", role: "img" });
     svg.setAttribute("aria-label", this.words());
     const times = found.map(([seconds]) => seconds);
@@ -80,7 +81,9 @@ class TraceChart {
       put(svg, "line", { x1: x(tick), x2: x(tick), y1: top, y2: height - bottom, class: "grid" });
       put(svg, "text", { x: x(tick), y: height - bottom + 16, "text-anchor": "middle" }, secondsWords(tick));
     }
-    put(svg, "text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, "seconds");
+    put(svg, "text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, "seconds (log scale)");
+    const middle = (top + height - bottom) / 2;
+    put(svg, "text", { x: 14, y: middle, transform: `rotate(-90 14 ${middle})`, "text-anchor": "middle" }, this.unit);
     if (this.reference !== null && this.reference >= low && this.reference <= high) {
       put(svg, "line", { x1: left, x2: width - right, y1: y(this.reference), y2: y(this.reference), class: "reference" });
       put(svg, "text", { x: left + 4, y: y(this.reference) - 5 }, "best known");
@@ -108,7 +111,7 @@ class TraceChart {
       const [first, last] = [one.trace[0], one.trace.at(-1)];
       return `${one.label} from ${costWords(first[1], this.decimals)} at ${secondsWords(first[0])} s to ${costWords(last[1], this.decimals)} at ${secondsWords(last[0])} s`;
     });
-    return `Cost against time: ${parts.join("; ")}`;
+    return `${this.unit} against time: ${parts.join("; ")}`;
   }
 }
 

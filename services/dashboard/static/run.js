@@ -6,39 +6,43 @@
   const series = [{ label: shown.label, colour: "#5b8cff", trace: shown.trace }];
   const chart = new TraceChart(document.getElementById("trace"), { ...shown, series });
   const rows = document.getElementById("incumbents");
+  const cost = document.getElementById("cost");
 
   function clear() {
     series[0].trace.length = 0;
     rows.replaceChildren();
+    cost.textContent = "–";
     chart.draw();
   }
 
-  function add({ seconds, cost }) {
-    if (series[0].trace.some(([known]) => known === seconds)) return;
-    series[0].trace.push([seconds, cost]);
+  function add(found) {
+    if (series[0].trace.some(([known]) => known === found.seconds)) return;
+    series[0].trace.push([found.seconds, found.cost]);
     const row = rows.insertRow();
-    row.insertCell().textContent = secondsWords(seconds);
-    row.insertCell().textContent = costWords(cost, shown.decimals);
-    document.getElementById("cost").textContent = costWords(cost, shown.decimals);
+    row.insertCell().textContent = secondsWords(found.seconds);
+    row.insertCell().textContent = cost.textContent = costWords(found.cost, shown.decimals);
     chart.draw();
   }
 
-  if (shown.events !== null) {
-    const source = new EventSource(shown.events);
-    const spoken = document.getElementById("spoken");
-    source.addEventListener("incumbent", event => add(JSON.parse(event.data)));
-    source.addEventListener("restart", clear);
-    source.addEventListener("state", event => {
-      const { state } = JSON.parse(event.data);
-      if (state !== "ended") document.querySelector("#state .badge").textContent = state;
-      spoken.textContent = `The run is ${state}.`;
+  function follow(address) {
+    let { attempt } = shown;
+    const leave = () => {
+      close();
+      location.reload();
+    };
+    const close = listen(address, {
+      incumbent: add,
+      state(news) {
+        // What another attempt found is not of this one.
+        if (news.attempt !== attempt) clear();
+        attempt = news.attempt;
+        if (news.state !== "ended") showState(document.querySelector("#state .badge"), news.state);
+        document.getElementById("spoken").textContent = `The run is ${news.state}.`;
+      },
+      end: leave,
+      deleted: leave,
     });
-    for (const name of ["end", "deleted"]) {
-      source.addEventListener(name, () => {
-        source.close();
-        location.reload();
-      });
-    }
-    addEventListener("pagehide", () => source.close());
   }
+
+  if (shown.events !== null) follow(shown.events);
 }

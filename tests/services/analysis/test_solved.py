@@ -10,7 +10,7 @@ from scipy.stats import CensoredData, binomtest, ecdf
 
 from services.analysis.overview import overview
 from services.analysis.solved import largest_sizes, size_classes, solved_by_size, solved_over_time
-from services.analysis.statistics import pairs, rank
+from services.analysis.statistics import leader_by_time, pairs, rank
 from services.records import Results, Status
 
 BUDGET = 10.0
@@ -151,8 +151,22 @@ def test_conclusion_says_who_solved_the_most(make_results) -> None:
     assert said[0] == "a solved the most: 8 of 8 instances; on average it took 10.0 % [10.0, 10.0] of the budget."
     assert said[1] == "Solved by the others: b 7. An unsolved run counts as the whole budget."
     assert said[2].startswith("a beats b by 20.0 % [10.0, ")
-    assert "of the budget in primal integral (mean over 8 instances, p = 0.0078)" in said[2]
+    basis = "at 10 s on 8 instances (mean difference, corrected p = 0.0078)"
+    assert said[2].endswith(f" of the budget in primal integral {basis}.")
     assert len(said) == 3
+
+
+def test_conclusion_says_when_the_order_is_reversed(make_results) -> None:
+    """By the primal integral up to then: who solves nine at once is ahead until the other solves all 24."""
+    times = {"a": [*[[0.01]] * 9, *[[None]] * 15], "b": [[1]] * 24}
+    said = overview(factoring(make_results, times, [16] * 24)).sentences
+    assert (
+        said[2].startswith("b beats a by ") and " of the budget in primal integral at 10 s on 24 instances" in said[2]
+    )
+    assert said[2].endswith("; stopped earlier, at 1 s, the order is reversed.")
+    assert {(lead.solver, lead.clear) for lead in leader_by_time(factoring(make_results, times, [16] * 24))} >= {
+        ("a", True), ("b", True)
+    }  # fmt: skip
 
 
 def test_conclusion_names_who_solved_as_many(make_results) -> None:

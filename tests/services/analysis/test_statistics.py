@@ -1,6 +1,7 @@
 """Rankings, pairs, curves and sentences on synthetic results with known answers."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from services.analysis.statistics import (
     shifted_geometric_mean,
 )
 from services.records import Results, Status
+from services.report.content import reference_sources
 
 
 def conclusion(results: Results) -> list[str]:
@@ -285,8 +287,14 @@ def test_conclusion_claims_and_does_not_claim(make_results) -> None:
     noisy = [[104 + sign] for sign in (1, -1, 1, -1, 1, -1, 1, -2)]
     said = conclusion(make_results({"a": constant(104), "b": noisy, "c": constant(110)}, 100))
     assert said[0].startswith("b has the lowest mean gap: 3.88 % [")
-    assert any(line.startswith("No difference can be claimed between a and b: 0.12 % [") for line in said)
-    assert any(line.startswith("b beats c by 6.12 % [") and "8 instances both answered" in line for line in said)
+    (unclaimed,) = [line for line in said if line.startswith("No difference can be claimed between a and b: ")]
+    assert re.search(
+        r": a is 0\.12 % \[−\d\.\d+, \d\.\d+\] worse than b at 1 s on 8 instances both answered \(mean", unclaimed
+    )
+    assert unclaimed.endswith(", which may be chance.") and "-" not in unclaimed
+    assert any(
+        re.match(r"b beats c by 6\.12 % \[.*\] at 1 s on 8 instances both answered \(mean", line) for line in said
+    )
     assert not any("between a and c" in line or "a beats c" in line for line in said)
     assert "Gaps are to the best-known cost on 8 instances." in said
 
@@ -294,6 +302,21 @@ def test_conclusion_claims_and_does_not_claim(make_results) -> None:
 def test_conclusion_tells_all_pairs_with_the_reference(make_results) -> None:
     said = conclusion(make_results({"a": constant(104), "b": constant(105), "c": constant(110)}, 100, reference="c"))
     assert [line.split(" by ")[0] for line in said if " beats " in line] == ["a beats c", "b beats c"]
+
+
+def test_conclusion_says_where_ranks_and_mean_disagree(make_results) -> None:
+    """Worse in the mean, better on most instances: neither chance nor a claim."""
+    rng = np.random.default_rng(0)
+    costs = [[1000 - int(step)] for step in rng.integers(1, 10, 34)] + [[1400]] * 6
+    said = conclusion(make_results({"a": costs, "b": constant(1000, 40)}, 1000))
+    (line,) = [line for line in said if line.startswith("No difference can be claimed between a and b: a is ")]
+    assert "worse than b" in line and line.endswith(", while by ranks it is the better one.")
+
+
+def test_conclusion_on_equal_solvers(make_results) -> None:
+    said = conclusion(make_results({"a": constant(7), "b": constant(7)}))
+    basis = "at 1 s on 8 instances both answered (mean difference, corrected p = 1)"
+    assert f"No difference can be claimed between a and b: they differ by 0.00 % [0.00, 0.00] {basis}." in said
 
 
 def test_conclusion_says_why_nothing_is_claimed(make_results) -> None:
@@ -304,12 +327,14 @@ def test_conclusion_says_why_nothing_is_claimed(make_results) -> None:
 
 
 def test_conclusion_tells_the_limits(make_results, change_runs) -> None:
-    """Unanswered instances, disturbed runs, both kinds of reference, and a beaten best-known cost."""
-    results = make_results({"a": [[9], [5]], "b": [[None], [6]]}, [10, None])
+    """Unanswered instances, disturbed runs, what gaps are to, and a beaten best-known cost."""
+    results = make_results({"a": [[9], [5], [None]], "b": [[None], [6], [None]]}, [10, None, None])
     said = conclusion(change_runs(results, "a", disturbed=True))
-    assert "b left 1 of 2 instances unanswered; each counts at a gap of 100 %." in said
-    assert "2 of 4 runs were disturbed by other load: a 2." in said
-    assert "Gaps are to the best-known cost on 1 instance and the best cost of this comparison on 1 instance." in said
+    assert "b left 2 of 3 instances unanswered; each counts at a gap of 100 %." in said
+    assert "3 of 6 runs were disturbed by other load: a 3." in said
+    to = "the best-known cost on 1 instance and the best cost of this comparison on 1 instance"
+    assert f"Gaps are to {to}; nobody answered 1 instance." in said
+    assert sum(number for _, number in reference_sources(results)) == 3
     assert "a found a better solution than the best-known one of instance-0: 9 against 10." in said
 
 

@@ -82,6 +82,18 @@ def test_full_queue_is_429_with_a_time(store, serve):
     assert int(answer.headers["retry-after"]) > 0
 
 
+def test_rerun_waits_for_room_too(store, serve, end_runs):
+    """What would be queued again counts like what is queued anew."""
+    client = serve(create_app(store, lambda needs, number: None, Settings(auth="off", max_queued_runs=3)))
+    body = {"generator": GENERATOR, "solvers": ["savings"], "budget": "1s"}
+    own = client.post("/v1/comparisons", json=body).json()["links"]["self"]
+    end_runs(status=Status.CRASHED, trace=())
+    assert client.post("/v1/comparisons", json=body).status_code == 202
+    assert client.post(f"{own}/rerun").status_code == 429
+    end_runs()
+    assert client.post(f"{own}/rerun").status_code == 202
+
+
 def test_same_key_makes_one_comparison(client, store):
     """A request that is sent again with its key is answered as before."""
     body = {"generator": GENERATOR, "solvers": ["savings"], "budget": "1s"}

@@ -45,7 +45,7 @@ def end_runs(store, comparison, ends: list[tuple[Status, datetime]]) -> None:
     for number, (status, ended_at) in enumerate(ends):
         stamp = ended_at.isoformat(timespec="milliseconds")
         run = Run(f"{number}-{stamp}", digest, "a", "a", 0, 1, status, finished_at=stamp)
-        store.save_run(comparison.name, run)
+        store.save_runs(comparison.name, run)
 
 
 def test_requests_are_counted_by_the_template_of_their_route(client):

@@ -164,3 +164,58 @@ def test_ended_runs_of_all_are_newest_first(client, compare, end_runs):
     times = [item["finished_at"][17:19] for item in (*first["items"], *second["items"])]
     assert (times, second["next"]) == (["05", "04", "03", "02", "01", "00"], None)
     assert len(client.get("/v1/runs", params={"state": "queued"}).json()["items"]) == 2
+
+
+def test_runs_of_all_are_chosen(client, compare, store, end_runs):
+    """By status, solver and instance, ended ones and open ones alike; what cannot be is refused with its field."""
+    compare()
+    end_runs(1, status=Status.CRASHED, trace=(), reason="boom")
+    ended = end_runs(3)
+    compare(seeds=2)
+    Jobs(store.engine).claim(["cpu"], 1, "w", 60)
+
+    def chosen(**params):
+        return client.get("/v1/runs", params=params).json()["items"]
+
+    digest = ended[-1].instance
+    for state, number in (("ended", 4), ("queued", 7), ("running", 1)):
+        every = chosen(state=state)
+        assert len(every) == number
+        of_each = [chosen(state=state, solver=solver) for solver in ("savings", "nearest")]
+        assert {run["solver"] for run in of_each[0]} <= {"savings"} and sum(map(len, of_each)) == number
+        for run in every:
+            same = [other for other in every if other["instance"] == run["instance"]]
+            assert chosen(state=state, instance=run["instance"]) == same
+            both = [other for other in same if other["solver"] == run["solver"]]
+            assert chosen(state=state, instance=run["instance"], solver=run["solver"]) == both
+        assert chosen(state=state, instance="0" * 64) == chosen(state=state, solver="savings:shape=2") == []
+    assert [run["reason"] for run in chosen(status="crashed")] == ["boom"]
+    assert {run["id"] for run in chosen(status="finished")} == {run.key for run in ended}
+    assert {run["id"] for run in chosen(status="finished", instance=digest)} == {
+        run.key for run in ended if run.instance == digest
+    }
+    for params, where in (
+        ({"status": "queued"}, "status"),
+        ({"status": "finished", "state": "running"}, "status"),
+        ({"instance": "x"}, "instance"),
+        ({"solver": "a\nb"}, "solver"),
+    ):
+        answer = client.get("/v1/runs", params=params)
+        assert answer.status_code == 422 and where in answer.json()["where"], params
+
+
+def test_pages_of_chosen_runs_follow_each_other(client, compare, end_runs):
+    """A cursor goes on where its page ended among those that fit alone."""
+    compare(seeds=3)
+    for second in range(12):
+        end_runs(1, finished_at=f"2026-11-20T10:00:{second:02}+00:00")
+    found, cursor = [], None
+    while True:
+        params = {"solver": "savings", "status": "finished", "limit": 4} | ({"cursor": cursor} if cursor else {})
+        page = client.get("/v1/runs", params=params).json()
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert [item["finished_at"] for item in found] == sorted((item["finished_at"] for item in found), reverse=True)
+    assert len({item["id"] for item in found}) == len(found) == 6 and {item["solver"] for item in found} == {"savings"}

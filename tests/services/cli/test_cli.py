@@ -147,7 +147,7 @@ def test_solve_without_answer_exits_1(folder):
         (["compare", "first.vrp", "--solver", "savings"], "--out: is needed"),
         (["compare", "first.vrp", "--out", "x"], "--solver: at least one is needed"),
         (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--seeds", "0"], "--seeds: is 0; accepted are"),
-        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--batch", "8"], "--batch: is 8"),
+        (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--batch", "0"], "--batch: is 0"),
         (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--budget", "soon"], "--budget: 'soon' is no"),
         (["compare", "first.vrp", "--solver", "no-such", "--out", "x"], "unknown; there are: "),
         (["compare", "first.vrp", "--solver", "savings", "--out", "x", "--jobs", "999"], "--jobs: 999 jobs"),
@@ -208,6 +208,23 @@ def test_compare_makes_table_report_and_store(compared):
         assert word in done.stdout
     assert {"report.html", "comparison.toml", "versus.sqlite"} <= {path.name for path in out.iterdir()}
     assert "18/18" in done.stderr
+
+
+def test_batches_go_to_solvers_that_take_them(folder, tmp_path):
+    """Runs of a batch share their time; the others decline; what is there already is not made again."""
+    command = [
+        "compare", folder / "set.jsonl", "--solver", "pointer", "--solver", "savings",
+        "--budget", "2s", "--batch", "2", "--out", tmp_path / "out",
+    ]  # fmt: skip
+    assert (done := versus(*command)).returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(versus("export", tmp_path / "out", "--format", "csv").stdout)))
+    ended = {(row["solver"], row["status"], row["reason"], row["batch"]) for row in rows}
+    assert ended == {("pointer", "finished", "", "2"), ("savings", "declined", "solves one instance at a time", "2")}
+    seconds = [row["wall_seconds"] for row in rows if row["solver"] == "pointer"]
+    assert len(seconds) == 3
+    assert len(set(seconds)) == 2
+    assert (again := versus(*command)).returncode == 0, again.stderr
+    assert list(csv.DictReader(io.StringIO(versus("export", tmp_path / "out", "--format", "csv").stdout))) == rows
 
 
 def test_compare_again_runs_nothing_and_shows_the_same(compared, folder):

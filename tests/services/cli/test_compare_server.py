@@ -387,5 +387,5 @@ def test_interrupted_solve_is_cancelled(service, start, folder):
 def test_solvers_of_a_server(service):
     """The list is the server's, in the same form."""
     here, there = (json.loads(versus("solvers", "--json", *extra).stdout) for extra in ((), ("--server", service.url)))
-    told = ("name", "summary", "problem", "honours", "explains", "versions", "parameters")
+    told = ("name", "summary", "problem", "honours", "explains", "batches", "versions", "parameters")
     assert there == [{name: solver[name] for name in told} for solver in here]

@@ -37,8 +37,8 @@ def compare(store: Store, folder: Path, name: str, instances: list[Any], solvers
         (planned.descriptions[digest], problem_of(one).dump(one)) for digest, (_, one) in planned.instances.items()
     ]
     store.add_comparison(planned.comparison, described, {})
-    for run in run_all(tasks(planned), planned.cores, 1, planned.comparison.memory):
-        store.save_run(name, run)
+    for runs in run_all(tasks(planned), planned.cores, 1, planned.comparison.memory):
+        store.save_runs(name, *runs)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,8 @@ def shown(cost: int, decimals: int) -> str:
 
 
 def edges(routes: list[list[int]]) -> set[frozenset[int]]:
-    """The edges of routes from and to the depot, location 0."""
-    stops = [[0, *route, 0] for route in routes]
-    return {frozenset(edge) for route in stops for edge in itertools.pairwise(route)}
+    """The edges of routes between customers."""
+    return {frozenset(edge) for route in routes for edge in itertools.pairwise(route)}
 
 
 def ready(page: Page) -> None:
@@ -227,37 +226,96 @@ def test_results_are_those_of_the_json_route(site: str, store: Store, page: Page
 
 
 def test_two_solutions_are_compared_edge_by_edge(site: str, store: Store, page: Page) -> None:
-    """The numbers of common and own edges are those of the solutions, in both views, and the map draws those lines."""
+    """The numbers of common and own edges are those of the solutions, and in both views those that the map draws so."""
     digest = digest_of(store, "maps")
     results = store.results("maps")
-    found = {run.solver: edges(results.solutions[run.key]) for run in results.runs if run.trace}
-    first, second = found["nearest"], found["pyvrp"]
+    routes = {run.solver: results.solutions[run.key] for run in results.runs if run.trace}
+    first, second = edges(routes["nearest"]), edges(routes["pyvrp"])
     assert first - second and second - first
     words = (
         f"{len(first & second)} edges are in both, {len(first - second)} only in nearest, "
-        f"{len(second - first)} only in pyvrp."
+        f"{len(second - first)} only in pyvrp. The ways from and to the depot are not counted."
     )
     for view in ("side", "overlay"):
         page.goto(f"{site}/instances/{digest}?comparison=maps&a=nearest&b=pyvrp&view={view}")
         ready(page)
         assert page.locator("#edges").inner_text() == words
-        assert page.locator("svg.map").count() == (2 if view == "side" else 1)
-    lines = page.evaluate(
-        "[...document.querySelectorAll('.map .edges')].map(path => "
-        "[path.getAttribute('class'), path.getAttribute('d').split('L').length - 1])"
+        assert page.get_by_text("from and to the depot, not counted as a difference").is_visible()
+        drawn = drawn_edges(page)
+        if view == "side":
+            for one, own in zip(drawn, (first - second, second - first), strict=True):
+                assert (one["own"], one["common"]) == (len(own), len(first & second))
+        else:
+            (one,) = drawn
+            assert (one["shared"], one["other"]) == (len(first & second), len(second - first))
+            assert one["own"] == len(first - second) + len(second - first)
+            both = [route for solver in ("nearest", "pyvrp") for route in routes[solver] if route]
+            assert one["legs"] == len({end for route in both for end in (route[0], route[-1])})
+
+
+def drawn_edges(page: Page) -> list[dict[str, int]]:
+    """Of each map how many lines are drawn in each way."""
+    return page.evaluate(
+        "[...document.querySelectorAll('svg.map')].map(map => { const number = {}; "
+        "for (const path of map.querySelectorAll('.edges')) for (const name of path.classList) "
+        "number[name] = (number[name] ?? 0) + path.getAttribute('d').split('L').length - 1; return number; })"
     )
-    number = {kind: sum(count for name, count in lines if kind(name)) for kind in (is_shared, is_second)}
-    assert number == {is_shared: len(first & second), is_second: len(second - first)}
 
 
-def is_shared(name: str) -> bool:
-    """Whether a path holds what both have."""
-    return "shared" in name.split()
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_lines_of_the_map_are_legible(
+    site: str, store: Store, open_context: Callable[..., BrowserContext], look: str
+) -> None:
+    """Every line has the contrast of 3 that graphics need to the map's ground, and what differs is the thickest."""
+    page = open_context(look).new_page()
+    for view in ("side", "overlay"):
+        page.goto(f"{site}/instances/{digest_of(store, 'maps')}?comparison=maps&a=nearest&b=pyvrp&view={view}")
+        ready(page)
+        ground = page.evaluate("getComputedStyle(document.querySelector('svg.map')).backgroundColor")
+        lines = page.evaluate(
+            "[...document.querySelectorAll('.map .edges')].map(path => { const style = getComputedStyle(path); "
+            "return [path.classList.contains('own'), style.stroke, style.opacity, parseFloat(style.strokeWidth)]; })"
+        )
+        assert all(opacity == "1" and contrast(stroke, ground) >= 3 for _, stroke, opacity, _ in lines)
+        widths = {own: [width for of, *_, width in lines if of == own] for own in (True, False)}
+        assert min(widths[True]) >= 2 * max(widths[False])
 
 
-def is_second(name: str) -> bool:
-    """Whether a path holds what only the second has."""
-    return "other" in name.split()
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast ratio of two colours as ``rgb(...)``."""
+    light = []
+    for colour in (one, other):
+        values = [int(value) / 255 for value in re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", colour).groups()]
+        linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+def test_routes_alike_have_one_colour_on_both_maps(site: str, store: Store, page: Page) -> None:
+    """A route that shares more than half of its stops with one on the other map has that one's colour."""
+    page.goto(f"{site}/instances/{digest_of(store, 'maps')}?comparison=maps&a=nearest&b=pyvrp")
+    ready(page)
+    first, second = page.evaluate(
+        "() => { const map = RouteMap.all[0]; const first = routeColours([[1, 2, 3], [4, 5, 6], [7, 8]], map); "
+        "const second = routeColours([[8, 7], [9, 3, 2, 1], [6, 5, 10, 11]], map, first); "
+        "return [first, second].map(colours => [...colours].map(([route, colour]) => [Math.min(...route), colour])); }"
+    )
+    first, second = dict(first), dict(second)
+    assert sorted(first.values()) == [0, 1, 2]
+    assert (second[1], second[7]) == (first[1], first[7])
+
+
+def test_nothing_is_sent_before_show_is_pressed(site: str, store: Store, page: Page) -> None:
+    """Choosing a solver alone changes no page; the button does."""
+    page.goto(f"{site}/instances/{digest_of(store, 'maps')}?comparison=maps&a=nearest&b=pyvrp")
+    ready(page)
+    page.evaluate("window.same = true")
+    page.get_by_label("Show", exact=True).select_option("savings")
+    page.get_by_label("as maps").select_option("overlay")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.same") is True and "savings" not in page.url
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(re.compile("a=savings.*view=overlay"))
 
 
 def test_the_slider_replays_the_incumbents(site: str, store: Store, page: Page) -> None:
@@ -303,6 +361,41 @@ def test_what_is_pointed_at_is_told(site: str, store: Store, page: Page) -> None
         rf"Location 1 · demand {document['demand'][1]} · route \d+, stop \d+ of \d+",
         page.locator("#pointed").inner_text(),
     )
+
+
+def test_a_location_is_told_by_its_number(site: str, store: Store, page: Page) -> None:
+    """By keyboard: the number typed is ringed on both maps, and where each solution goes there is told."""
+    digest = digest_of(store, "maps")
+    results = store.results("maps")
+    page.goto(f"{site}/instances/{digest}?comparison=maps&a=nearest&b=pyvrp")
+    ready(page)
+    page.get_by_label("Location", exact=True).focus()
+    page.keyboard.type("7")
+    told = page.locator("#pointed")
+    parts = [f"Location 7 · demand {json.loads(store.document(digest))['demand'][7]}"]
+    for solver in ("nearest", "pyvrp"):
+        (run,) = (run for run in results.runs if run.solver == solver)
+        routes = [route for route in results.solutions[run.key] if route]
+        ((number, route),) = ((number, route) for number, route in enumerate(routes, 1) if 7 in route)
+        parts.append(f"{solver}: route {number}, stop {route.index(7) + 1} of {len(route)}")
+    assert told.inner_text() == " · ".join(parts)
+    visible = "[...document.querySelectorAll('.ring')].map(ring => ring.getAttribute('visibility'))"
+    assert page.evaluate(visible) == ["visible", "visible"]
+    page.get_by_label("Location", exact=True).fill("0")
+    assert told.inner_text().startswith("Depot, location 0")
+    page.get_by_label("Location", exact=True).fill("31")
+    assert told.inner_text() == "There is no such location; the last is 30."
+    assert page.evaluate(visible) == ["hidden", "hidden"]
+
+
+def test_charts_name_their_axes(site: str, store: Store, page: Page) -> None:
+    """Time with its scale, and what is counted: the cost, or of a number the bits that are left."""
+    for name, unit in (("maps", "Cost"), ("numbers", "Bits still composite")):
+        page.goto(f"{site}/instances/{digest_of(store, name)}?comparison={name}")
+        ready(page)
+        words = page.locator("#trace svg text").all_text_contents()
+        assert "seconds (log scale)" in words and unit in words
+        assert page.locator("#trace svg").get_attribute("aria-label").startswith(f"{unit} against time: ")
 
 
 def test_factors_are_listed_over_time(site: str, store: Store, page: Page) -> None:
@@ -413,7 +506,7 @@ def test_a_thousand_customers_are_drawn_at_once(site: str, store: Store, page: P
                 Incumbent(0.01 * place + (label == "b") * 0.005, 10**6 - place, solution(place + (label == "b")))
                 for place in range(1, 60)
             ]
-            store.save_run("large", Run(
+            store.save_runs("large", Run(
                 key=key, instance=known.digest, solver=label, spec=label, repetition=0, seed=1,
                 status=Status.FINISHED, trace=tuple(trace), finished_at="2026-11-20T10:00:00+00:00",
             ))  # fmt: skip

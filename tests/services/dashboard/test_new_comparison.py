@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from instances.routing.document import dump, load
 from services.dashboard.new_comparison import control
 from services.store import queries, workers
 from services.store.store import Store
@@ -84,7 +85,10 @@ def worker(store: Store, redis_url: str, tmp_path: Path) -> Iterator[subprocess.
 
 
 def test_from_an_uploaded_file_to_the_verdict_and_another_cancelled(site, store, worker, page):
-    """Two dragged files are compared by a real worker while the page is open; another comparison is cancelled."""
+    """Two files are compared by a real worker while the page is open, a replay is looked at and the CSV taken.
+
+    Another comparison is cancelled.
+    """
     page.goto(f"{site}/comparisons/new")
     page.get_by_label("Upload files").check()
     page.locator("#files").set_input_files([file("first"), file("second", 9)])
@@ -103,6 +107,17 @@ def test_from_an_uploaded_file_to_the_verdict_and_another_cancelled(site, store,
     assert page.locator("#head .badge").inner_text() == "finished"
     assert "pyvrp" in page.locator("#verdict li").first.inner_text()
     assert page.locator("#instances tbody a").all_inner_texts() == ["first", "second"]
+    compared = page.url
+    page.locator("#instances").get_by_role("link", name="first", exact=True).click()
+    page.locator("#replay[data-ready=yes]").wait_for()
+    slider, said = page.locator("#time"), page.locator("#said")
+    at_the_end = said.inner_text()
+    assert "pyvrp: " in at_the_end and page.locator("svg.map").count() > 0
+    slider.press("Home")
+    assert slider.input_value() == "0" and said.inner_text() != at_the_end
+    slider.press("End")
+    assert said.inner_text() == at_the_end
+    page.goto(compared)
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV", exact=True).click()
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text())))
@@ -153,7 +168,8 @@ def test_what_is_wrong_is_said_at_the_field(site, store, page):
     assert said.keys() == {"budget", "seeds", "count", "solvers"}
     assert "500ms, 2s, 5m or 1h" in said["budget"] and "from 1 to 10000" in said["seeds"]
     field = page.get_by_label("Budget of a run")
-    assert field.get_attribute("aria-invalid") == "true" and field.get_attribute("aria-describedby") == "wrong-budget"
+    assert field.get_attribute("aria-invalid") == "true"
+    assert field.get_attribute("aria-describedby") == "help-budget wrong-budget"
     assert field.input_value() == "soon" and page.get_by_label("Title").input_value() == "kept"
     assert page.evaluate("document.activeElement.id") == "problem"
     page.get_by_role("link", name=said["seeds"]).click()
@@ -185,6 +201,44 @@ def test_what_the_service_refuses_is_said_at_the_field(site, store, page):
     page.get_by_role("button", name="Compare").click()
     page.wait_for_selector("text=accepted are values above 0 up to 10")
     assert errors(page).keys() == {"s:savings:shape"}
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("savings:shape=much", "savings:shape=much: 'much' is not accepted; accepted: float"),
+        ("savings:shape=3\nsavings:shape=200", "savings:shape=200: shape"),
+        ("savings:depth=1", "savings:depth=1: unknown parameter 'depth'"),
+        ("no such solver", "no such solver: expected NAME"),
+        ("nonsense", "nonsense: unknown; there are: "),
+        ("exec:command=true", "exec:command=true: runs a command, which is not offered over HTTP"),
+    ],
+)
+def test_what_is_wrong_with_a_further_spec_is_said_there(site, store, page, written, words):
+    """The line at fault is named at the field of further specs, also where the same solver is ticked."""
+    page.goto(f"{site}/comparisons/new?source=generator&solver=savings&g:routing/uniform:size=20")
+    page.get_by_text("The same solver with other parameters").click()
+    page.get_by_label("Further specs").fill(written)
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_selector("#problem")
+    said = errors(page)
+    assert said.keys() == {"more"} and said["more"].startswith(words)
+    field = page.get_by_label("Further specs")
+    assert field.is_visible() and field.input_value() == written
+    assert field.get_attribute("aria-invalid") == "true" and field.get_attribute("aria-describedby") == "wrong-more"
+    assert httpx.get(f"{site}/v1/comparisons").json()["items"] == []
+
+
+def test_help_belongs_to_its_field(site, store, page):
+    """Every text of help describes one field, for those who do not see that it stands beside it."""
+    page.goto(f"{site}/comparisons/new")
+    helps = page.locator("form .help").evaluate_all("helps => helps.map(help => help.id)")
+    described = page.locator("form [aria-describedby]").evaluate_all(
+        "fields => fields.flatMap(field => field.getAttribute('aria-describedby').split(' '))"
+    )
+    assert len(helps) > 20 and "" not in helps
+    assert sorted(described) == sorted(helps) == sorted(set(helps))
+    assert page.get_by_label("Budget of a run").get_attribute("aria-describedby") == "help-budget"
 
 
 def test_a_bad_file_is_named(site, store, page):
@@ -300,8 +354,25 @@ def test_commands_are_not_offered(site, store, page):
     page.get_by_text("The same solver with other parameters").click()
     page.get_by_label("Further specs").fill("exec:command=true")
     page.get_by_role("button", name="Compare").click()
-    page.wait_for_selector("#wrong-solvers")
-    assert "not offered over HTTP" in errors(page)["solvers"]
+    page.wait_for_selector("#wrong-more")
+    assert "not offered over HTTP" in errors(page)["more"]
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>{{7*7}}"
+
+
+def test_names_of_instances_are_no_markup(site, store, fill, routing_instances, page):
+    """A name that looks like markup is shown as it is, among those to choose from and as one that was chosen."""
+    (made,) = routing_instances(1)
+    fill(store, "old", instances=[load({**dump(made), "name": HOSTILE})], solvers=["steady"])
+    page.goto(f"{site}/comparisons/new")
+    assert page.locator("#stored tbody th").all_inner_texts() == [HOSTILE]
+    page.get_by_label(HOSTILE).check()
+    page.get_by_label("Name has").fill("another")
+    page.get_by_role("button", name="Choose").click()
+    page.wait_for_selector("#stored input:checked")
+    assert page.locator("#stored tbody th").all_inner_texts() == [HOSTILE]
+    assert page.locator("main img, main script").count() == 0
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])

@@ -5,13 +5,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Route
 
 from instances.problem import Description
 from instances.problems import problem_of
@@ -24,6 +25,21 @@ from services.store.workers import register
 
 HOSTILE = "<img src=x onerror=alert(1)></pre><script>alert(2)</script>"
 ROUTES = b"[[1,2,3],[4,5,6,7,8]]"
+
+
+class Known:
+    """A catalogue of a solver that explains itself, and of one that does not."""
+
+    async def solvers(self) -> list[dict[str, Any]]:
+        """The solvers."""
+        return [{"name": "pointer", "explains": True}, {"name": "pointer-digits", "explains": False}]
+
+
+@pytest.fixture
+def app(app: FastAPI) -> FastAPI:
+    """The application with made-up solvers."""
+    app.state.service = replace(app.state.service, catalogue=Known())
+    return app
 
 
 class Bench:
@@ -184,6 +200,28 @@ def test_a_second_attempt_begins_anew(site: str, bench: Bench, page: Page) -> No
     assert page.locator("#incumbents td").all_inner_texts() == ["0.6", "7.0000"]
 
 
+def test_a_run_is_watched_on_after_its_events_were_refused(
+    site: str, bench: Bench, open_context: Callable[..., BrowserContext]
+) -> None:
+    """A browser gives up events that are answered with an error: the page asks for them again after a while."""
+    page = open_context(expected="503").new_page()
+    asked: list[str] = []
+
+    def refuse_once(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    page.route("**/events", refuse_once)
+    page.goto(f"{site}/runs/{bench.key('first')}")
+    bench.jobs.renew(bench.claim(), 60.0, [(0.5, 6_000_000)])
+    page.get_by_role("cell", name="6.0000").wait_for()
+    assert len(asked) == 2
+    assert page.locator("#state .badge").get_attribute("class") == "badge live"
+
+
 def test_a_queued_run_is_cancelled(site: str, bench: Bench, page: Page) -> None:
     """The button ends it at once; the other run of the comparison goes on."""
     page.goto(f"{site}/runs/{bench.key('second')}")
@@ -207,20 +245,43 @@ def test_list_is_filtered_in_the_address(site: str, bench: Bench, page: Page) ->
     page.wait_for_url(re.compile("state=running"))
     for query, keys in {
         "state=running": [running],
+        "state=running&solver=second": [running],
+        "state=running&solver=first": [],
+        f"state=running&instance={bench.known.digest}": [running],
+        f"state=running&instance={'0' * 64}": [],
+        "state=queued": [],
         "state=finished": [ended],
+        "state=finished&solver=second": [],
         "state=crashed": [],
         "solver=first": [ended],
+        "solver=second": [],
         "comparison=bench": sorted([ended, running]),
         "comparison=bench&state=finished": [ended],
         f"comparison=bench&instance={bench.known.digest}&solver=second": [running],
         "comparison=none": [],
+        f"instance={bench.known.digest}": [ended],
         f"instance={'0' * 64}": [],
     }.items():
         page.goto(f"{site}/runs?{query}")
         links = page.locator("tbody a[href^='/runs/']").all()
         assert [link.get_attribute("href").removeprefix("/runs/") for link in links] == keys, query
         twin = httpx.get(site + page.locator("link[rel=alternate]").get_attribute("href"))
-        assert twin.status_code == (404 if "none" in query else 200), query
+        if query == "comparison=none":
+            assert twin.status_code == 404
+        else:
+            assert [item["id"] for item in twin.json()["items"]] == keys, query
+
+
+def test_the_runs_of_a_comparison_lead_to_its_csv(site: str, bench: Bench, page: Page) -> None:
+    """The list of one comparison's runs offers its export; that of all runs none."""
+    bench.end()
+    page.goto(f"{site}/runs")
+    assert page.get_by_role("link", name="CSV of the whole comparison").count() == 0
+    page.goto(f"{site}/runs?comparison=bench&state=finished")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV of the whole comparison").click()
+    assert download.value.suggested_filename == "bench.csv"
+    assert Path(download.value.path()).read_text().count("\n") == 2
 
 
 def test_list_comes_in_pages(site: str, store: Store, page: Page) -> None:
@@ -323,20 +384,11 @@ def explained(number: int) -> dict[str, Any]:
     return {"checkpoint": "tsp20@6a56363d67e9", "decode": "greedy", "steps": steps}
 
 
-class Explains:
-    """A catalogue of one solver that explains itself."""
-
-    async def solvers(self) -> list[dict[str, Any]]:
-        """The solver."""
-        return [{"name": "pointer", "explains": True}]
-
-
 @pytest.mark.parametrize("look", ["light", "phone"])
 def test_a_construction_is_asked_for_and_replayed(
-    app: FastAPI, site: str, store: Store, hints: Any, open_context: Callable[..., BrowserContext], axe: Any, look: str
+    site: str, store: Store, hints: Any, open_context: Callable[..., BrowserContext], axe: Any, look: str
 ) -> None:
     """A button asks a worker; then each step's likely next locations are listed, and drawn by their probability."""
-    app.state.service = replace(app.state.service, catalogue=Explains())
     bench = Bench(store, ["pointer"])
     key = bench.end()
     page = open_context(look).new_page()
@@ -369,11 +421,21 @@ def test_a_construction_is_asked_for_and_replayed(
     page.get_by_text("Step 2 of 8").wait_for()
 
 
+def test_only_what_can_be_explained_is_offered_to_be(site: str, store: Store, page: Page) -> None:
+    """A run leads to its construction where its solver explains itself, whatever others are called."""
+    bench = Bench(store, ["pointer", "pointer-digits", "pointer-unknown"])
+    for _ in range(3):
+        bench.end()
+    for solver, offered in {"pointer": 1, "pointer-digits": 0, "pointer-unknown": 0}.items():
+        page.goto(f"{site}/runs/{bench.key(solver)}")
+        assert page.get_by_role("link", name="Replay it on the instance").count() == 1
+        assert page.get_by_role("link", name="How the network came to it").count() == offered, solver
+
+
 def test_what_cannot_be_explained_says_why(
-    app: FastAPI, site: str, store: Store, open_context: Callable[..., BrowserContext]
+    site: str, store: Store, open_context: Callable[..., BrowserContext]
 ) -> None:
     """A solver that does not explain itself is refused, and a worker's error is shown as text."""
-    app.state.service = replace(app.state.service, catalogue=Explains())
     bench = Bench(store, ["pointer", "other"])
     ended = {bench.end(), bench.end()}
     page = open_context(expected="409").new_page()

@@ -231,18 +231,20 @@ def test_static_files_and_health_need_no_session(client: httpx.Client) -> None:
     assert {client.get(address).status_code for address in [*addresses, "/v1/health"]} == {200}
 
 
+@pytest.mark.parametrize("look", ["light", "dark"])
 def test_a_person_signs_in_and_out(
-    site: str, open_context: Callable[..., BrowserContext], keys: Keys, axe: Any
+    site: str, open_context: Callable[..., BrowserContext], keys: Keys, axe: Any, look: str
 ) -> None:
     """In a browser: a wrong key is told at the field, the right one leads on, and signing out ends it."""
     key = keys.add("Ann", ["read", "submit"])
-    page: Page = open_context(expected="422").new_page()
+    page: Page = open_context(look, expected="422").new_page()
     page.goto(f"{site}/system")
     assert page.url.startswith(f"{site}/sign-in?next=")
     assert axe(page) == []
     page.get_by_label("API key").fill("vs_wrong")
     page.get_by_role("button", name="Sign in").click()
     assert page.get_by_role("alert").get_by_text("no API key").is_visible()
+    assert axe(page) == []
     page.get_by_label("API key").fill(key)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{site}/system")

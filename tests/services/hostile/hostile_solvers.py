@@ -57,6 +57,28 @@ class Declining(_Routing):
 
 
 @dataclass(frozen=True)
+class Together(_Routing):
+    """Takes several instances at once: feasible for all but the second, and none of more than 30 customers."""
+
+    batches: ClassVar[bool] = True
+    then: str = field(default="", metadata={"help": "what it does at last: raise, hang or forge"})
+
+    def declines(self, instance: RoutingInstance) -> str | None:
+        return "too large" if instance.num_customers > 30 else None
+
+    def solve_many(self, instances: list[RoutingInstance], searches: list[Search]) -> None:
+        for place, (instance, search) in enumerate(zip(instances, searches, strict=True)):
+            search.report(Routes(((1,),)) if place == 1 else singles(instance))
+            print(place, search.seed)
+        if self.then == "raise":
+            raise RuntimeError("enough")
+        if self.then == "hang":
+            time.sleep(60)
+        if self.then == "forge":
+            _write_to_the_runner(b'{"event":"done","declined":{"0":7,"x":"y","99":"z"}}')
+
+
+@dataclass(frozen=True)
 class Hanging(_Routing):
     """Reports an answer, then never returns."""
 

@@ -4,6 +4,7 @@ import dataclasses
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +18,7 @@ from instances.routing.generators import generate
 from services.records import Comparison, Incumbent, Run, Status
 from services.store import tables
 from services.store.jobs import Claim, Jobs
-from services.store.store import Store
+from services.store.store import Store, insert_run
 
 LEASE = 30.0
 
@@ -189,6 +190,71 @@ def test_rerun_makes_failures_and_missing_runs_again(store):
     assert again.attempt == second.attempt + 1
     assert not jobs.complete(second, ended(second))
     assert jobs.complete(again, ended(again))
+
+
+@pytest.fixture
+def shared(postgres_url):
+    """A store with several writers at a time, between whose statements others can come."""
+    store = Store.open(postgres_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def meanwhile(shared):
+    """Do something by another connection right after the first statement that begins with one of these words."""
+
+    def do(words: tuple[str, ...], action: Callable[[], object]) -> None:
+        def after(connection, cursor, statement, *rest):
+            if statement.startswith(words) and not happened:
+                happened.append(statement)
+                action()
+
+        sa.event.listen(shared.engine, "after_cursor_execute", after)
+
+    happened: list[str] = []
+    yield do
+    assert len(happened) == 1
+
+
+def test_run_that_ends_during_a_rerun_is_not_made_again(shared, meanwhile):
+    """Whichever of the two tables is read first, it is found in one of them."""
+    jobs = submit(shared, comparison())
+    held = claim(jobs)
+    meanwhile(("SELECT runs.key", "SELECT jobs.run"), lambda: jobs.complete(held, ended(held)))
+    assert jobs.rerun("c", {"nearest": "cpu", "savings": "cpu"}) == 0
+    assert statuses(shared) == {"finished": 1}
+    assert jobs.queued() == {"cpu": 5}
+
+
+def test_job_that_is_claimed_during_a_cancel_is_cancelled(shared, meanwhile):
+    """A worker that takes one while the others are cancelled gets none, or hears of it."""
+    jobs = submit(shared, comparison())
+    claim(jobs)
+    meanwhile(("UPDATE jobs",), lambda: claim(jobs, "quick"))
+    jobs.cancel("c")
+    with shared.engine.connect() as connection:
+        left = connection.execute(sa.select(tables.jobs.c.state, tables.jobs.c.cancel)).all()
+    assert left
+    assert all(row == ("running", True) for row in left)
+
+
+@pytest.mark.parametrize("way", ["complete", "reap"])
+def test_job_of_a_run_that_has_ended_is_forgotten(store, way):
+    """Should a run stand in both tables, its job ends without a second result, and hinders no other."""
+    jobs = submit(store, comparison())
+    other, held = (claim(jobs, lease=-1.0 if way == "reap" else LEASE) for _ in range(2))
+    with store.engine.begin() as connection:
+        insert_run(connection, "c", ended(held))
+    if way == "complete":
+        assert not jobs.complete(held, ended(held, Status.CRASHED))
+    else:
+        assert jobs.reap(cap=1) == 1
+    assert statuses(store)["finished"] == 1
+    with store.engine.connect() as connection:
+        left = connection.scalars(sa.select(tables.jobs.c.run)).all()
+    assert held.run not in left
+    assert (other.run in left) == (way == "complete")
 
 
 def test_comparisons_take_turns(store):

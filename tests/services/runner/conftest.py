@@ -17,7 +17,7 @@ from services.runner.slot import Slot, Task, encode
 HOSTILE = Path(__file__).parents[1] / "hostile"
 MEMORY = 512 * 1024**2
 SOLVERS = (
-    "trivial", "declining", "hanging", "stubborn", "hoarding", "odd-failure", "nested",
+    "trivial", "together", "declining", "hanging", "stubborn", "hoarding", "odd-failure", "nested",
     "unspeakable", "littering", "leaking", "leaking-grandchild", "forking", "deserting",
     "flooding", "flooding-reports", "garbling", "infeasible", "late", "dying", "raising", "exiting",
     "haunting", "counting", "unpreparable", "ticking", "unlucky", "restless", "delegating",

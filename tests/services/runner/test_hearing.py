@@ -106,9 +106,8 @@ def test_judge_is_warm_and_keeps_off_the_solvers_core(slot, task, instance):
     assert process.returncode is not None
 
 
-def test_backlog_is_bounded_in_bytes(monkeypatch):
+def test_backlog_is_bounded_in_bytes():
     """Whoever reports more than fits waits until there is room; one solution always fits."""
-    monkeypatch.setattr(hearings, "PENDING_BYTES", 10)
     go_on = threading.Semaphore(0)
     verdicts = iter([{"rejected": "bad"}, GOOD, GOOD])
 
@@ -116,7 +115,7 @@ def test_backlog_is_bounded_in_bytes(monkeypatch):
         go_on.acquire()
         return next(verdicts)
 
-    with Hearing(b"", 1.0, lambda incumbent: None) as hearing:
+    with Hearing(b"", 1.0, lambda incumbent: None, pending_bytes=10) as hearing:
         threading.Thread(target=hearing.attend, args=(verdict,)).start()
         hearing.hear(0.1, b"[" + b" " * 20 + b"]")
         blocked = threading.Thread(target=hearing.hear, args=(0.2, b"[2]"))
@@ -230,9 +229,9 @@ def test_solver_gets_the_instance_after_the_judge(slot, task, referee, monkeypat
     seen = []
     load = SolverProcess.load
 
-    def noted(process, document):
-        seen.append(slot._judge._loaded == document)
-        load(process, document)
+    def noted(process, documents):
+        seen.append([slot._judge._loaded] == documents)
+        load(process, documents)
 
     monkeypatch.setattr(SolverProcess, "load", noted)
     assert slot.run(task("trivial")).status is Status.FINISHED

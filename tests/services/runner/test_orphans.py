@@ -133,7 +133,7 @@ def test_parent_keeps_off_the_childrens_cores(task):
     before = os.sched_getaffinity(0)
     others = apart_from(cores[0])
     seen = []
-    for run in run_all([task("trivial", seed=1), task("trivial", seed=2)], cores, 1, 512 * 1024**2):
+    for (run,) in run_all([[task("trivial", seed=1)], [task("trivial", seed=2)]], cores, 1, 512 * 1024**2):
         assert run.answered
         seen += [os.sched_getaffinity(int(thread.name)) for thread in Path("/proc/self/task").iterdir()]
     assert seen

@@ -366,7 +366,7 @@ def test_worker_that_cannot_start_leaves_no_other_behind(slot, task, monkeypatch
 
     monkeypatch.setattr(threading.Thread, "start", start_one)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        list(run_all([task("hanging", budget=30.0)], [slot.cores, slot.cores], 1, slot.memory))
+        list(run_all([[task("hanging", budget=30.0)]], [slot.cores, slot.cores], 1, slot.memory))
     assert not started[0].is_alive()
 
 
@@ -378,3 +378,47 @@ def test_kernel_without_clear_refs_is_no_error(monkeypatch):
 
     monkeypatch.setattr("builtins.open", refuse)
     child._reset_peak_memory()
+
+
+# --- Batches
+
+
+def test_batch_is_one_run_for_each_of_its_instances(slot, task, instance):
+    """Each instance has its own verdicts, seed and key; time, memory and log are the batch's; one may be declined."""
+    others = [line_of(number) for number in (5, 31, 6)]
+    group = [task("together", seed=1), *(task("together", seed=place, on=on) for place, on in enumerate(others, 2))]
+    runs = slot.run_together(group)
+    assert [run.status for run in runs] == [Status.FINISHED, Status.NO_SOLUTION, Status.DECLINED, Status.FINISHED]
+    assert [run.instance for run in runs] == [one.digest for one in group]
+    assert (runs[0].cost, runs[1].num_rejected, runs[2].reason) == (SINGLES_COST, 1, "too large")
+    assert runs[3].cost == sum(2 * 10 * customer for customer in range(1, 7))
+    assert len({(run.wall_seconds, run.cpu_seconds, run.peak_bytes, run.log) for run in runs}) == 1
+    assert runs[0].log.split() == ["0", "1", "1", "2", "2", "4"]
+
+
+def test_solver_without_batches_declines_them(slot, task):
+    """Also where only one instance is left for the last batch."""
+    for number in (1, 2):
+        runs = slot.run_together([task("trivial")] * number)
+        assert len(runs) == number
+        assert {(run.status, run.reason) for run in runs} == {(Status.DECLINED, "solves one instance at a time")}
+    assert slot.run(task("trivial")).status is Status.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("then", "status"), [("raise", Status.CRASHED), ("hang", Status.KILLED), ("forge", Status.DECLINED)]
+)
+def test_batch_that_ends_badly_keeps_what_was_reported(slot, task, then, status):
+    """A crash or a kill is that of every run of the batch; answers that came before it count."""
+    group = [task(f"together:then={then}", budget=0.3), task(f"together:then={then}", budget=0.3, on=line_of(5))]
+    runs = slot.run_together(group)
+    assert [run.status for run in runs] == [status, Status.NO_SOLUTION if then == "forge" else status]
+    assert (runs[0].cost, runs[1].cost) == (SINGLES_COST, None)
+
+
+def line_of(number: int) -> RoutingInstance:
+    """A depot and so many customers on a line."""
+    coordinates = np.stack([np.arange(number + 1) * 10, np.zeros(number + 1, dtype=int)], axis=1)
+    demand = np.ones(number + 1, dtype=int)
+    demand[0] = 0
+    return RoutingInstance(rounding=Rounding.NEAREST, coordinates=coordinates, demand=demand, capacity=10)

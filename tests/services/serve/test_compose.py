@@ -247,7 +247,7 @@ class Composed:
 
 @pytest.fixture(scope="module")
 def composed(postgres, tmp_path_factory):
-    """All services but worker-gpu, started in the order that they ask for."""
+    """All services, started in the order that they ask for."""
     folder = Path(tempfile.mkdtemp(prefix="versus-compose-"))
     folder.chmod(0o755)
     # PostgreSQL refuses to run as root; pgserver, whose server the other fixture has started, made a user for that.
@@ -301,6 +301,10 @@ def test_services_start_work_and_stop(composed):
     composed.start("worker-cpu")
     composed.wait("api")
     composed.wait("worker-cpu")
+    # Without a GPU it starts too, and gets no run that could be made here.
+    assert not composed.healthy("worker-gpu")
+    composed.start("worker-gpu")
+    composed.wait("worker-gpu")
     system = f"http://127.0.0.1:{composed.ports[8000]}/v1/system"
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
         urllib.request.urlopen(system)
@@ -309,10 +313,12 @@ def test_services_start_work_and_stop(composed):
     asked = urllib.request.Request(system, headers={"Authorization": f"Bearer {key}"})
     with urllib.request.urlopen(asked) as answer:
         described = json.load(answer)
-    assert [worker["needs"] for worker in described["workers"]] == [["cpu"]]
-    family = proc.descendants(composed.running["worker-cpu"].pid)
+    assert sorted(worker["needs"] for worker in described["workers"]) == [["cpu"], ["gpu"]]
+    workers = ("worker-cpu", "worker-gpu")
+    family = [pid for name in workers for pid in proc.descendants(composed.running[name].pid)]
     assert composed.stop("api") == 0, composed.log("api")
-    assert composed.stop("worker-cpu") == 0, composed.log("worker-cpu")
+    for name in workers:
+        assert composed.stop(name) == 0, composed.log(name)
     assert proc._living(family) == []
     for name in ("postgres", "redis"):
         assert composed.stop(name) == 0, composed.log(name)

@@ -212,6 +212,17 @@ def test_secrets_stand_on_no_command_line(serving, run):
     assert password not in serving.log.read_text()
 
 
+def test_what_is_no_request_gets_a_problem_too(serving):
+    """Lines that are no HTTP, and the API's own root, are answered as every other error is."""
+    with socket.create_connection(("127.0.0.1", serving.port), timeout=30) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"content-type: application/problem+json" in head.lower()
+    assert json.loads(body)["status"] == 400
+    assert ask(serving.port, "/v1")[1]["status"] == 404
+
+
 def test_a_folder_has_one_service(serving, tmp_path):
     """A second one in the same folder is refused with the first one's process id, and starts nothing."""
     second = versus("serve", "--port", 0, "--data-dir", tmp_path / "data")

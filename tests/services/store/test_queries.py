@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from instances.factoring.instance import FactoringInstance
 from instances.problems import problem_of
 from services.records import Comparison, Incumbent, Run, Status
-from services.store import analyses, queries, tables
+from services.store import analyses, pages, queries, tables
 from services.store.jobs import Jobs
 from services.store.store import Store
 
@@ -94,6 +94,30 @@ def test_pages_of_runs_hold_each_once(store):
         after = keys[-1]
     comparison = store.comparison("c")
     assert keys == sorted(comparison.run_key(i.digest, label, 0) for i in INSTANCES for label in "ab")
+
+
+def test_lists_of_runs_come_from_indexes(store):
+    """Whatever they are chosen by, no list of runs or jobs is made by looking at all there are."""
+    submit(store, "c")
+    end(store, 5)
+    place = pages.before(("2026-11-20T10:00:00+00:00", "f"), *queries.RUN_ORDER)
+    seen = []
+    sa.event.listen(store.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2:4]))
+    digest = INSTANCES[0].digest
+    for chosen in ({}, {"status": "finished"}, {"solver": "a"}, {"instance": digest}):
+        assert len(queries.ended_runs(store.engine, 10, sa.true(), **chosen)) > 0
+        queries.ended_runs(store.engine, 10, place, **chosen)
+    for chosen in ({}, {"solver": "a"}, {"instance": digest}):
+        queries.open_runs(store.engine, "queued", 10, "0", **chosen)
+    asked = [one for one in seen if " runs" in one[0] or " jobs" in one[0]]
+    assert len(asked) == 11
+    if store.engine.dialect.name == "sqlite":
+        with store.engine.connect() as connection:
+            for text, parameters in asked:
+                plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)]
+                assert not any(step.startswith("SCAN") and "USING INDEX" not in step for step in plan), (text, plan)
+                if "runs.instance = ?" in text:
+                    assert any("ix_runs_comparison_instance" in step for step in plan), plan
 
 
 def test_run_is_found_whatever_became_of_it(store):
