@@ -119,7 +119,7 @@ def _of_problem(part: Overview) -> dict[str, Any]:
         }  # fmt: skip
     else:
         curves = {"gap_over_time": gap_over_time(results), "performance_profile": performance_profile(results)}
-    leads = leader_by_time(results)
+    leads = leader_by_time(results, paired=part.pairs)
     curves["leads"] = leads
     rows = {name: [asdict(row) for row in rows] for name, rows in curves.items()}
     if len(part.ranking) > 1:

@@ -205,12 +205,14 @@ def stops(budget: float) -> Array:
     return budget / np.array([1000.0, 500.0, 200.0, 100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0])
 
 
-def leader_by_time(results: Results, times: Sequence[float] | Array | None = None) -> list[Lead]:
+def leader_by_time(
+    results: Results, times: Sequence[float] | Array | None = None, paired: Sequence[Pair] | None = None
+) -> list[Lead]:
     """Who has the lowest mean capped gap when (default: at :func:`stops`); nobody where the lowest is shared.
 
     A lead lasts to the start of the next. It is ``clear`` where the leader is claimed to be better than every other
     solver that answered at all: at the budget by :func:`pairs`, of all solvers; before it by the same rule on the
-    same instances, corrected for all pairs and times.
+    same instances, corrected for all pairs and times. ``paired`` is what :func:`pairs` found, if that is at hand.
     """
     budget = results.comparison.budget
     seconds = stops(budget) if times is None else np.asarray(times, dtype=float)
@@ -226,7 +228,7 @@ def leader_by_time(results: Results, times: Sequence[float] | Array | None = Non
     early = seconds[seconds < budget]
     asked = [(leaders[time], rival, time) for time in range(early.size) for rival in rivals if rival != leaders[time]]
     better = {question for question, sure in zip(asked, _claimed_at(results, grid, early, asked), strict=True) if sure}
-    for winner, loser in _winners(results) if early.size < seconds.size else ():
+    for winner, loser in _winners(results, paired) if early.size < seconds.size else ():
         places = grid.labels.index(winner), grid.labels.index(loser)
         better |= {(*places, time) for time in range(early.size, seconds.size)}
     states: list[tuple[str | None, bool]] = []
@@ -300,9 +302,11 @@ def _counted(results: Results, grid: Grid) -> Mask:
     return ~np.isnan(grid.costs()) if solved_or_not(results) else np.isfinite(grid.costs())
 
 
-def _winners(results: Results) -> set[tuple[str, str]]:
+def _winners(results: Results, paired: Sequence[Pair] | None) -> set[tuple[str, str]]:
     """(better, worse) of the claimed pairs of all solvers, whether there is a reference solver or not."""
-    every = pairs(replace(results, comparison=replace(results.comparison, reference=None)))
+    every = paired if results.comparison.reference is None else None
+    if every is None:
+        every = pairs(replace(results, comparison=replace(results.comparison, reference=None)))
     return {_in_order(pair) for pair in every if pair.claimed}
 
 

@@ -117,7 +117,7 @@ def _part(
         "prefix": prefix,
         "overview": part,
         "solvers": list(results.comparison.solvers),
-        "leads": leader_by_time(results),
+        "leads": leader_by_time(results, paired=part.pairs),
         "sizes": [name for name in drawn if name.startswith("size")],
         "maps": maps,
         "instances": content.instance_rows(results, medians),

@@ -265,11 +265,15 @@ class Judge:
         self._stop()
 
     def _verdict(self, hearing: Hearing, solution: bytes) -> dict[str, Any]:
-        self._load_or_retry(hearing.document)
-        try:
-            return self._ask(b"solution ", solution, VERDICT_SECONDS, lambda: hearing.closed)
-        except _FailedError as error:
-            return {"rejected": f"the judge {error}"}
+        # Once more if it died: it may have been killed by someone else, and then the solution is not to blame.
+        for last in (False, True):
+            self._load_or_retry(hearing.document)
+            try:
+                return self._ask(b"solution ", solution, VERDICT_SECONDS, lambda: hearing.closed)
+            except _FailedError as error:
+                if last or not error.died:
+                    return {"rejected": f"the judge {error}"}
+        raise AssertionError
 
     def _load_or_retry(self, document: bytes) -> None:
         """Load the instance, by a new process if need be; that this fails is no solver's fault."""
@@ -320,7 +324,7 @@ class Judge:
         except BrokenPipeError:
             code = self._process.wait()
             self._stop()
-            raise _FailedError(f"died: {proc.exit_text(code)}") from None
+            raise _FailedError(f"died: {proc.exit_text(code)}", died=True) from None
         except (TimeoutError, _FailedError) as error:
             self._stop()
             raise _FailedError(str(error)) from None
@@ -337,4 +341,8 @@ class Judge:
 
 
 class _FailedError(Exception):
-    """The judge gave no answer; the message says what it did instead."""
+    """The judge gave no answer; the message says what it did instead, ``died`` whether its process ended."""
+
+    def __init__(self, message: str, died: bool = False) -> None:
+        super().__init__(message)
+        self.died = died

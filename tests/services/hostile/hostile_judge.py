@@ -1,7 +1,9 @@
 """The judge with a referee that misbehaves, as HOSTILE_REFEREE says, on every solution or on unlucky ones."""
 
 import os
+import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from instances.routing.instance import RoutingInstance
@@ -25,6 +27,9 @@ def verify(self: RoutingProblem, instance: RoutingInstance, solution: Routes) ->
             time.sleep(600)
         case "aborting" if unlucky:
             os.abort()
+        case "killed once" if not (told := Path(os.environ["HOSTILE_TOLD"])).exists():
+            told.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         case "failing" if unlucky:
             raise ZeroDivisionError("the referee's own fault")
         case "leaving":

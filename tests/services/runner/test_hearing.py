@@ -216,6 +216,15 @@ def test_judge_that_cannot_load_is_no_fault_of_the_solver(slot, task, referee):
         slot.run(task("trivial"))
 
 
+def test_judge_that_was_killed_judges_again(slot, task, referee, monkeypatch, tmp_path):
+    """Whoever killed it, the solution that it had is not rejected for that."""
+    monkeypatch.setenv("HOSTILE_TOLD", str(tmp_path / "told"))
+    referee("killed once")
+    run = slot.run(task("trivial"))
+    assert (tmp_path / "told").exists()
+    assert (run.status, run.num_rejected) == (Status.FINISHED, 0)
+
+
 def test_judge_that_cannot_start_is_no_fault_of_the_solver(slot, task):
     """It is tried twice."""
     slot._judge = Judge(slot._judge.cores, "no_such_judge")
