@@ -1,6 +1,6 @@
 """Pictures of the dashboard for the docs; needs chromium.
 
-    .venv/bin/python benchmarks/screenshots.py ROUTING FACTORING OUT [NAME ...]
+    .venv/bin/python -m benchmarks.screenshots ROUTING FACTORING OUT [NAME ...]
 
 serves copies of ROUTING and FACTORING, folders of `versus compare`, and writes OUT/NAME.png for every page of
 docs/dashboard.md, or for the named ones. What a network constructs and what is under way is made on the served copy.
@@ -10,18 +10,16 @@ import argparse
 import contextlib
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
-VERSUS = str(Path(sys.executable).with_name("versus"))
+from tests.faults.servers import VERSUS, free_port, wait_for
+
 SIZES = {"light": (1280, 1400), "dark": (1280, 1400), "phone": (390, 844)}
 SECONDS = 30
 LARGEST = 250_000
@@ -71,27 +69,16 @@ class Site:
         """A comparison of a pointer network with PyVRP, which has ended."""
         order = {"instances": self.generated(30, 3), "solvers": ["pyvrp", "pointer"], "budget": "1s"}
         made = self.post("/comparisons", {**order, "title": "30 customers: a network and a heuristic"})["id"]
-        self.until(lambda: self.get(f"/comparisons/{made}")["state"] == "finished")
+        wait_for(lambda: self.get(f"/comparisons/{made}")["state"] == "finished", SECONDS)
         return made
-
-    @staticmethod
-    def until(true: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        end = time.monotonic() + SECONDS
-        while not true():
-            if time.monotonic() > end:
-                raise TimeoutError("the service did not get there")
-            time.sleep(0.2)
 
 
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[Site]:
     """A copy of the folder, served."""
-    with tempfile.TemporaryDirectory() as place, socket.socket() as free:
+    with tempfile.TemporaryDirectory() as place:
         copy = shutil.copytree(folder, Path(place) / "data")
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         server = subprocess.Popen(
             [VERSUS, "serve", "--data-dir", str(copy), "--port", str(port)], stderr=subprocess.DEVNULL
         )
@@ -105,7 +92,7 @@ def served(folder: Path) -> Iterator[Site]:
             return False
 
         try:
-            site.until(answers)
+            wait_for(answers, SECONDS)
             yield site
         finally:
             server.terminate()
@@ -211,7 +198,7 @@ class Pictures:
         order = {"instances": self.site.generated(50, 5), "solvers": solvers, "budget": "1s", "seeds": 2}
         made = self.site.post("/comparisons", {**order, "title": "50 customers, one second"})["id"]
         page = self.open(name, f"/comparisons/{made}")
-        self.site.until(lambda: len(self.ended(made)) >= 24)
+        wait_for(lambda: len(self.ended(made)) >= 24, SECONDS)
         drawn(page)
         page.get_by_role("table").first.wait_for()
         picture(page, self.out / f"{name}.png")
